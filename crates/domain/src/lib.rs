@@ -1,0 +1,30 @@
+//! The minds of Nightshift and their words.
+//!
+//! Everything here is plain, synchronous and deterministic: the time is an argument, nothing does I/O, nothing
+//! draws a random number. The same code decides in production, in the simulator and in tests.
+//!
+//! A *mind* ([`Mind`]) is one account of facts with three verbs: [`Mind::apply`], [`Mind::decide`] and
+//! [`Mind::next_wake`].
+
+pub mod agent;
+pub mod coordinator;
+pub mod event;
+pub mod fleet;
+pub mod health;
+pub mod id;
+pub mod layout;
+pub mod mind;
+pub mod patch;
+pub mod plan;
+pub mod planner;
+pub mod policy;
+pub mod refusal;
+pub mod rollout;
+pub mod run;
+pub mod topology;
+pub mod window;
+
+pub use event::{Aggregate, Chain, Event, Partition};
+pub use id::{AvailabilitySetId, OrderId, RegionName, RolloutId, SubscriptionId, VmId, ZoneName};
+pub use mind::{Decision, Fact, Follow, Mind, Time};
+pub use refusal::Refusal;
