@@ -1,6 +1,7 @@
 //! What every mind is: state from facts, decisions from state and the time.
 
 use crate::event::{Chain, Event, Partition};
+use crate::id::RegionName;
 use chrono::{DateTime, Utc};
 
 /// A moment. Minds never ask for it: it is always an argument.
@@ -9,10 +10,22 @@ pub type Time = DateTime<Utc>;
 /// An event as the log holds it, as far as a mind may know it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
+    /// Where it is recorded: of a region's fact, the region.
+    pub partition: Partition,
     /// When the writer decided it.
     pub at: Time,
     /// What happened.
     pub event: Event,
+}
+
+impl Fact {
+    /// The region in whose partition the fact is; `None` for the fleet's and the rollouts'.
+    pub fn region(&self) -> Option<&RegionName> {
+        match &self.partition {
+            Partition::Region(region) => Some(region),
+            _ => None,
+        }
+    }
 }
 
 /// Facts to append together to one chain: all of them or none, and only if nothing was appended to the chain since.

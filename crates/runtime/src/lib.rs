@@ -1,1 +1,3 @@
-//! Placeholder until this room is built.
+//! What every service shares: clock, configuration, telemetry, lifecycle, and the loop log -> mind -> log.
+
+pub mod clock;

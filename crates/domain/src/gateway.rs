@@ -1,0 +1,230 @@
+//! The mind of agent-gateway: who may speak for which VM, which orders wait for it, which reports are stored.
+
+use crate::agent::{AgentIdentity, InstallReport, RefusedOrder};
+use crate::event::{Chain, Event, Order, Partition};
+use crate::fleet::Fleet;
+use crate::id::{OrderId, RegionName, VmId};
+use crate::mind::{Decision, Fact, Follow, Mind, Time};
+use crate::patch::Assessment;
+use crate::refusal::Refusal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The account of agent-gateway.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// Which VMs there are, and where.
+    pub fleet: Fleet,
+    agents: BTreeMap<VmId, Agent>,
+}
+
+/// One VM's agent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    /// A one-time token that is not yet used: its SHA-256 in hex, and its end.
+    token: Option<(String, Time)>,
+    /// SHA-256 of the only certificate that may speak for the VM, in hex.
+    certificate: Option<String>,
+    /// What it last said of its machine.
+    pub identity: Option<AgentIdentity>,
+    /// Its newest stored report.
+    pub last_report: u64,
+    orders: BTreeMap<OrderId, OrderState>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum OrderState {
+    Open(Order),
+    /// Finished, refused or settled. Late reports on it are facts all the same.
+    Closed,
+}
+
+/// A report as the agent sent it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// Native automatic updates are off.
+    Enabled,
+    /// What the machine lacks.
+    Assessed(Assessment),
+    /// The order is in the journal.
+    Accepted(OrderId),
+    /// The order ended.
+    Finished(OrderId, InstallReport),
+    /// The order will not be carried out.
+    Refused(OrderId, RefusedOrder),
+    /// The machine is back from the order's reboot, in this boot.
+    Rebooted(OrderId, String),
+}
+
+impl Mind for Gateway {
+    fn apply(&mut self, fact: &Fact) {
+        self.fleet.apply(fact);
+        match &fact.event {
+            Event::OrderPlaced { order } => {
+                self.agent(&order.vm).orders.insert(order.id.clone(), OrderState::Open(order.clone()));
+            }
+            Event::VmSettled { vm, order, .. } => self.close(vm, order),
+            Event::EnrolmentTokenIssued { vm, token_sha256, expires } => {
+                self.agent(vm).token = Some((token_sha256.clone(), *expires));
+            }
+            Event::AgentEnrolled { vm, certificate_sha256, .. } => {
+                let agent = self.agent(vm);
+                agent.token = None;
+                agent.certificate = Some(certificate_sha256.clone());
+                // A machine that enrols anew begins a new line of reports.
+                agent.last_report = 0;
+            }
+            Event::AgentConnected { vm, identity } => self.agent(vm).identity = Some(identity.clone()),
+            Event::AgentEnabled { vm, report } | Event::AgentAssessed { vm, report, .. } => self.stored(vm, *report),
+            Event::OrderAccepted { vm, report, .. } | Event::AgentRebooted { vm, report, .. } => {
+                self.stored(vm, *report);
+            }
+            Event::OrderFinished { vm, report, order, .. } | Event::OrderRefused { vm, report, order, .. } => {
+                self.stored(vm, *report);
+                self.close(vm, order);
+            }
+            _ => {}
+        }
+    }
+
+    /// The gateway decides nothing by itself: it answers agents and people.
+    fn decide(&self, _now: Time) -> Vec<Decision> {
+        Vec::new()
+    }
+
+    fn next_wake(&self, _now: Time) -> Option<Time> {
+        None
+    }
+
+    fn follows(&self) -> Vec<Follow> {
+        let regions = self.fleet.topology.regions.keys().cloned();
+        let of_region = |region: RegionName| {
+            let partition = Partition::Region(region);
+            [Follow::kind(partition.clone(), "run"), Follow::kind(partition, "agent")]
+        };
+        std::iter::once(Follow::all(Partition::Fleet)).chain(regions.flat_map(of_region)).collect()
+    }
+}
+
+/// What agents and people ask.
+impl Gateway {
+    /// Issues a one-time token, of which only the hash is known here.
+    pub fn issue_token(&self, vm: &VmId, token_sha256: String, expires: Time) -> Result<Decision, Refusal> {
+        self.fact(vm, Event::EnrolmentTokenIssued { vm: vm.clone(), token_sha256, expires })
+    }
+
+    /// Trades a token for a certificate.
+    pub fn enrol(
+        &self,
+        vm: &VmId,
+        token_sha256: &str,
+        certificate_sha256: String,
+        now: Time,
+    ) -> Result<Decision, Refusal> {
+        let token = self.agents.get(vm).and_then(|agent| agent.token.as_ref());
+        let valid = token.is_some_and(|(hash, expires)| hash == token_sha256 && now < *expires);
+        if !valid {
+            let sentence = format!("the token is not good for VM \"{vm}\": it is wrong, used up or too old");
+            return Err(Refusal::new("InvalidEnrolmentToken", sentence));
+        }
+        let token_sha256 = token_sha256.to_owned();
+        self.fact(vm, Event::AgentEnrolled { vm: vm.clone(), token_sha256, certificate_sha256 })
+    }
+
+    /// Whether this certificate may speak for the VM.
+    pub fn authenticate(&self, vm: &VmId, certificate_sha256: &str) -> Result<(), Refusal> {
+        match self.agents.get(vm).and_then(|agent| agent.certificate.as_deref()) {
+            Some(known) if known == certificate_sha256 => Ok(()),
+            _ => {
+                let sentence = format!("the certificate is not the one that VM \"{vm}\" enrolled with last");
+                Err(Refusal::new("CertificateNotCurrent", sentence))
+            }
+        }
+    }
+
+    /// What an agent says of its machine is a fact when it is new.
+    pub fn connected(&self, vm: &VmId, identity: AgentIdentity) -> Result<Option<Decision>, Refusal> {
+        let known = self.agents.get(vm).and_then(|agent| agent.identity.as_ref());
+        if known == Some(&identity) {
+            return Ok(None);
+        }
+        self.fact(vm, Event::AgentConnected { vm: vm.clone(), identity }).map(Some)
+    }
+
+    /// What a report makes fact; nothing if it is stored already.
+    pub fn report(&self, vm: &VmId, number: u64, report: Report) -> Result<Option<Decision>, Refusal> {
+        let agent = self.agents.get(vm);
+        if agent.is_some_and(|agent| number <= agent.last_report) {
+            return Ok(None);
+        }
+        let placed = |order: &OrderId| agent.is_some_and(|agent| agent.orders.contains_key(order));
+        if let Some(order) = report.order().filter(|order| !placed(order)) {
+            let sentence = format!("report {number} of VM \"{vm}\" is on order \"{order}\", which was never placed with it");
+            return Err(Refusal::new("OrderNotFound", sentence));
+        }
+        let vm_id = vm.clone();
+        let event = match report {
+            Report::Enabled => Event::AgentEnabled { vm: vm_id, report: number },
+            Report::Assessed(assessment) => Event::AgentAssessed { vm: vm_id, report: number, assessment },
+            Report::Accepted(order) => Event::OrderAccepted { vm: vm_id, report: number, order },
+            Report::Finished(order, result) => Event::OrderFinished { vm: vm_id, report: number, order, result },
+            Report::Refused(order, refused) => Event::OrderRefused { vm: vm_id, report: number, order, refused },
+            Report::Rebooted(order, boot_id) => Event::AgentRebooted { vm: vm_id, report: number, order, boot_id },
+        };
+        self.fact(vm, event).map(Some)
+    }
+
+    /// Orders that the VM has not ended yet. Sent again with every session: the agent runs each at most once.
+    pub fn open_orders(&self, vm: &VmId) -> Vec<Order> {
+        let orders = self.agents.get(vm).into_iter().flat_map(|agent| agent.orders.values());
+        orders
+            .filter_map(|state| match state {
+                OrderState::Open(order) => Some(order.clone()),
+                OrderState::Closed => None,
+            })
+            .collect()
+    }
+
+    /// The VM's newest stored report; 0 if there is none.
+    pub fn last_report(&self, vm: &VmId) -> u64 {
+        self.agents.get(vm).map_or(0, |agent| agent.last_report)
+    }
+
+    /// Every agent that ever enrolled or was to.
+    pub fn agents(&self) -> impl Iterator<Item = (&VmId, &Agent)> {
+        self.agents.iter()
+    }
+
+    fn fact(&self, vm: &VmId, event: Event) -> Result<Decision, Refusal> {
+        let unknown = || Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet"));
+        let region = &self.fleet.vms.get(vm).ok_or_else(unknown)?.region;
+        Ok(Decision { chain: Chain::agent(region, vm), events: vec![event] })
+    }
+
+    fn agent(&mut self, vm: &VmId) -> &mut Agent {
+        self.agents.entry(vm.clone()).or_default()
+    }
+
+    fn stored(&mut self, vm: &VmId, report: u64) {
+        let agent = self.agent(vm);
+        agent.last_report = agent.last_report.max(report);
+    }
+
+    fn close(&mut self, vm: &VmId, order: &OrderId) {
+        if let Some(state) = self.agent(vm).orders.get_mut(order) {
+            *state = OrderState::Closed;
+        }
+    }
+}
+
+impl Report {
+    fn order(&self) -> Option<&OrderId> {
+        match self {
+            Report::Enabled | Report::Assessed(_) => None,
+            Report::Accepted(order)
+            | Report::Finished(order, _)
+            | Report::Refused(order, _)
+            | Report::Rebooted(order, _) => Some(order),
+        }
+    }
+}
