@@ -44,10 +44,12 @@ impl InstallReport {
         }
         let failed: Vec<_> = self.patches.iter().filter(|p| p.state == PatchState::Failed).collect();
         if let Some(first) = failed.first() {
-            let others = if failed.len() > 1 { format!(" and {} more", failed.len() - 1) } else { String::new() };
+            let others =
+                if failed.len() > 1 { format!(" and {} more", failed.len() - 1) } else { String::new() };
             return Some(format!("{} {} failed{others}: {}", first.name, first.version, first.detail));
         }
-        (self.reboot == RebootStatus::Failed).then(|| "the machine did not come back from its reboot".to_owned())
+        (self.reboot == RebootStatus::Failed)
+            .then(|| "the machine did not come back from its reboot".to_owned())
     }
 }
 

@@ -58,12 +58,13 @@ impl Mind for Coordinator {
             let missing = self.runs.get(region).is_none_or(|runs| !runs.contains_key(rollout));
             missing.then(|| self.start(rollout, region, phase, &asked.policy))
         });
-        let advanced = self.runs.iter().flat_map(|(region, runs)| {
-            runs.iter().filter_map(|(rollout, run)| {
-                let events = run.decide(now, self.wish(rollout));
-                (!events.is_empty()).then(|| Decision { chain: Chain::run(region, rollout), events })
-            })
-        });
+        let advanced =
+            self.runs.iter().filter(|(region, _)| self.is_mine(region)).flat_map(|(region, runs)| {
+                runs.iter().filter_map(|(rollout, run)| {
+                    let events = run.decide(now, self.wish(rollout));
+                    (!events.is_empty()).then(|| Decision { chain: Chain::run(region, rollout), events })
+                })
+            });
         started.chain(advanced).collect()
     }
 
@@ -81,14 +82,10 @@ impl Mind for Coordinator {
 }
 
 impl Coordinator {
-    /// A coordinator of these regions, or of all.
-    pub fn of(mine: Option<BTreeSet<RegionName>>) -> Self {
-        Self { mine, ..Self::default() }
-    }
-
     fn apply_rollout(&mut self, event: &Event) {
         if let Event::RolloutRequested { rollout, policy, .. } = event {
-            let asked = Asked { policy: policy.clone(), held: false, cancelled: false, turns: BTreeMap::new() };
+            let asked =
+                Asked { policy: policy.clone(), held: false, cancelled: false, turns: BTreeMap::new() };
             self.rollouts.insert(rollout.clone(), asked);
         }
         let id = match event {
@@ -139,10 +136,11 @@ impl Coordinator {
         let (id, policy) = (rollout.clone(), policy.clone());
         let mut events = vec![Event::RunStarted { rollout: id, region: region.clone(), phase, policy }];
         let members: Vec<Member> = self.eligible(region).collect();
-        events.extend(members.chunks(MEMBERS_PER_EVENT).map(|members| Event::RunEnlisted {
-            rollout: rollout.clone(),
-            members: members.to_vec(),
-        }));
+        events.extend(
+            members
+                .chunks(MEMBERS_PER_EVENT)
+                .map(|members| Event::RunEnlisted { rollout: rollout.clone(), members: members.to_vec() }),
+        );
         Decision { chain: Chain::run(region, rollout), events }
     }
 

@@ -155,7 +155,9 @@ impl TryFrom<String> for Chain {
         let invalid = || InvalidPartition(text.clone());
         let (kind, id) = aggregate.split_once('.').ok_or_else(invalid)?;
         match partition.parse()? {
-            Partition::Region(region) => Ok(Chain::Of(region, Aggregate { kind: kind.into(), id: id.into() })),
+            Partition::Region(region) => {
+                Ok(Chain::Of(region, Aggregate { kind: kind.into(), id: id.into() }))
+            }
             _ => Err(invalid()),
         }
     }

@@ -122,7 +122,11 @@ impl Image {
                 && self.offer.eq_ignore_ascii_case(offer)
                 && skus.iter().any(|sku| {
                     // A SKU that ends with a dot stands for a whole major version (`7.x`).
-                    if sku.ends_with('.') { self.sku.starts_with(sku) } else { self.sku.eq_ignore_ascii_case(sku) }
+                    if sku.ends_with('.') {
+                        self.sku.starts_with(sku)
+                    } else {
+                        self.sku.eq_ignore_ascii_case(sku)
+                    }
                 })
         })
     }
@@ -177,7 +181,8 @@ impl Fleet {
         }
         for (subscription, feature) in features {
             if !self.features.contains(&(subscription.clone(), *feature)) {
-                events.push(Event::FeatureRegistered { subscription: subscription.clone(), feature: *feature });
+                events
+                    .push(Event::FeatureRegistered { subscription: subscription.clone(), feature: *feature });
             }
         }
         let mut seen = BTreeSet::new();
@@ -202,7 +207,8 @@ impl Fleet {
         }
         if !vm.image.is_supported() {
             let Image { publisher, offer, sku } = &vm.image;
-            let sentence = format!("its image {publisher}:{offer}:{sku} is not on the list of supported images");
+            let sentence =
+                format!("its image {publisher}:{offer}:{sku} is not on the list of supported images");
             return Some(Refusal::new("ImageNotSupported", sentence));
         }
         if !self.features.contains(&(vm.subscription.clone(), Feature::InGuestAutoPatchVMPreview)) {
@@ -226,13 +232,15 @@ impl Fleet {
 
 fn check_vm(topology: &Topology, vm: &Vm) -> Result<(), Refusal> {
     let Some(region) = topology.regions.get(&vm.region) else {
-        let sentence = format!("VM \"{}\": region = \"{}\" is not a region of the topology", vm.id, vm.region);
+        let sentence =
+            format!("VM \"{}\": region = \"{}\" is not a region of the topology", vm.id, vm.region);
         return Err(Refusal::new("UnknownRegion", sentence));
     };
     if let Placement::Zone(zone) = &vm.placement
         && !region.zones.contains(zone)
     {
-        let sentence = format!("VM \"{}\": zone = \"{zone}\" is not a zone of region \"{}\"", vm.id, vm.region);
+        let sentence =
+            format!("VM \"{}\": zone = \"{zone}\" is not a zone of region \"{}\"", vm.id, vm.region);
         return Err(Refusal::new("UnknownZone", sentence));
     }
     let wrong_family = match vm.patch_mode {

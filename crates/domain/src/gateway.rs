@@ -39,6 +39,13 @@ enum OrderState {
     Closed,
 }
 
+impl Agent {
+    /// Whether a certificate was issued for it.
+    pub fn is_enrolled(&self) -> bool {
+        self.certificate.is_some()
+    }
+}
+
 /// A report as the agent sent it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Report {
@@ -75,11 +82,14 @@ impl Mind for Gateway {
                 agent.last_report = 0;
             }
             Event::AgentConnected { vm, identity } => self.agent(vm).identity = Some(identity.clone()),
-            Event::AgentEnabled { vm, report } | Event::AgentAssessed { vm, report, .. } => self.stored(vm, *report),
+            Event::AgentEnabled { vm, report } | Event::AgentAssessed { vm, report, .. } => {
+                self.stored(vm, *report)
+            }
             Event::OrderAccepted { vm, report, .. } | Event::AgentRebooted { vm, report, .. } => {
                 self.stored(vm, *report);
             }
-            Event::OrderFinished { vm, report, order, .. } | Event::OrderRefused { vm, report, order, .. } => {
+            Event::OrderFinished { vm, report, order, .. }
+            | Event::OrderRefused { vm, report, order, .. } => {
                 self.stored(vm, *report);
                 self.close(vm, order);
             }
@@ -159,7 +169,9 @@ impl Gateway {
         }
         let placed = |order: &OrderId| agent.is_some_and(|agent| agent.orders.contains_key(order));
         if let Some(order) = report.order().filter(|order| !placed(order)) {
-            let sentence = format!("report {number} of VM \"{vm}\" is on order \"{order}\", which was never placed with it");
+            let sentence = format!(
+                "report {number} of VM \"{vm}\" is on order \"{order}\", which was never placed with it"
+            );
             return Err(Refusal::new("OrderNotFound", sentence));
         }
         let vm_id = vm.clone();
@@ -167,9 +179,15 @@ impl Gateway {
             Report::Enabled => Event::AgentEnabled { vm: vm_id, report: number },
             Report::Assessed(assessment) => Event::AgentAssessed { vm: vm_id, report: number, assessment },
             Report::Accepted(order) => Event::OrderAccepted { vm: vm_id, report: number, order },
-            Report::Finished(order, result) => Event::OrderFinished { vm: vm_id, report: number, order, result },
-            Report::Refused(order, refused) => Event::OrderRefused { vm: vm_id, report: number, order, refused },
-            Report::Rebooted(order, boot_id) => Event::AgentRebooted { vm: vm_id, report: number, order, boot_id },
+            Report::Finished(order, result) => {
+                Event::OrderFinished { vm: vm_id, report: number, order, result }
+            }
+            Report::Refused(order, refused) => {
+                Event::OrderRefused { vm: vm_id, report: number, order, refused }
+            }
+            Report::Rebooted(order, boot_id) => {
+                Event::AgentRebooted { vm: vm_id, report: number, order, boot_id }
+            }
         };
         self.fact(vm, event).map(Some)
     }

@@ -9,7 +9,9 @@ pub const MAX_LEN: usize = 63;
 
 /// An identifier that does not follow the grammar `[a-z0-9]([a-z0-9-]*[a-z0-9])?`, at most [`MAX_LEN`] bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} \"{value}\" is not an identifier: use 1 to 63 of a-z, 0-9 and \"-\", not beginning or ending with \"-\"")]
+#[error(
+    "{kind} \"{value}\" is not an identifier: use 1 to 63 of a-z, 0-9 and \"-\", not beginning or ending with \"-\""
+)]
 pub struct InvalidId {
     /// What the identifier was to name.
     pub kind: &'static str,

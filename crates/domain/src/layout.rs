@@ -114,7 +114,8 @@ pub fn stages<'a>(members: impl IntoIterator<Item = &'a Member>, batch_percent: 
         Stage { lanes: vec![batches(&members, batch_percent, key)], key: StageKey::Zone(zone.clone()) }
     });
     let mut stages: Vec<Stage> = zone_stages.collect();
-    let mut zoneless: Vec<Vec<Step>> = sets.into_iter().map(|(set, members)| set_lane(&set, members)).collect();
+    let mut zoneless: Vec<Vec<Step>> =
+        sets.into_iter().map(|(set, members)| set_lane(&set, members)).collect();
     if !standalone.is_empty() {
         zoneless.push(batches(&standalone, batch_percent, StepKey::Batch));
     }

@@ -68,7 +68,8 @@ impl Mind for Monitor {
         let Some(region) = fact.region() else { return };
         match &fact.event {
             Event::RunStarted { rollout, policy, .. } => {
-                let (soak_seconds, silence_seconds) = (policy.soak.num_seconds(), policy.silence.num_seconds());
+                let (soak_seconds, silence_seconds) =
+                    (policy.soak.num_seconds(), policy.silence.num_seconds());
                 let times = Times { soak_seconds, silence_seconds };
                 self.runs.entry(region.clone()).or_default().insert(rollout.clone(), times);
             }

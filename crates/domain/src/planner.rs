@@ -71,7 +71,10 @@ impl Planner {
     ) -> Result<Vec<Decision>, Refusal> {
         let kept = self.fleet.vms.values().find(|vm| !topology.regions.contains_key(&vm.region));
         if let Some(vm) = kept {
-            let sentence = format!("region \"{}\" is left out of the topology, but VM \"{}\" is in it", vm.region, vm.id);
+            let sentence = format!(
+                "region \"{}\" is left out of the topology, but VM \"{}\" is in it",
+                vm.region, vm.id
+            );
             return Err(Refusal::new("RegionInUse", sentence));
         }
         Ok(as_decision(Partition::Fleet, self.fleet.declare(topology, features, vms)?))
@@ -110,7 +113,9 @@ impl Planner {
     pub fn resume(&self, id: &RolloutId, actor: Actor) -> Result<Vec<Decision>, Refusal> {
         match self.rollout(id)?.status {
             Status::Running => Ok(Vec::new()),
-            Status::Paused | Status::Halted { .. } => Ok(wish(Event::RolloutResumed { rollout: id.clone(), actor })),
+            Status::Paused | Status::Halted { .. } => {
+                Ok(wish(Event::RolloutResumed { rollout: id.clone(), actor }))
+            }
             _ => Err(self.not_now(id, "resumed")),
         }
     }
@@ -137,7 +142,13 @@ impl Planner {
 
 /// What follows from the facts and the time.
 impl Planner {
-    fn next(&self, id: &RolloutId, rollout: &Rollout, now: Time, held: &mut BTreeSet<RegionName>) -> Vec<Event> {
+    fn next(
+        &self,
+        id: &RolloutId,
+        rollout: &Rollout,
+        now: Time,
+        held: &mut BTreeSet<RegionName>,
+    ) -> Vec<Event> {
         let mut events = ended_turns(id, rollout);
         match &rollout.status {
             Status::Running => match halted_run(id, rollout) {
@@ -153,7 +164,13 @@ impl Planner {
         events
     }
 
-    fn advance(&self, id: &RolloutId, rollout: &Rollout, now: Time, held: &mut BTreeSet<RegionName>) -> Vec<Event> {
+    fn advance(
+        &self,
+        id: &RolloutId,
+        rollout: &Rollout,
+        now: Time,
+        held: &mut BTreeSet<RegionName>,
+    ) -> Vec<Event> {
         match rollout.current_phase() {
             Some((number, phase)) => match phase.ended() {
                 None => self.grant_turns(id, number, phase, held),
@@ -167,14 +184,25 @@ impl Planner {
     }
 
     /// Turns for the phase's regions that nobody else's turn stands against (rule S1, whatever rollout holds it).
-    fn grant_turns(&self, id: &RolloutId, number: u32, phase: &Phase, held: &mut BTreeSet<RegionName>) -> Vec<Event> {
+    fn grant_turns(
+        &self,
+        id: &RolloutId,
+        number: u32,
+        phase: &Phase,
+        held: &mut BTreeSet<RegionName>,
+    ) -> Vec<Event> {
         let waiting = phase.turns.iter().filter(|(_, turn)| turn.granted.is_none());
         let mut events = Vec::new();
         for (region, _) in waiting {
-            let blocked = held.iter().any(|other| other == region || self.fleet.topology.paired(other, region));
+            let blocked =
+                held.iter().any(|other| other == region || self.fleet.topology.paired(other, region));
             if !blocked {
                 held.insert(region.clone());
-                events.push(Event::TurnGranted { rollout: id.clone(), phase: number, region: region.clone() });
+                events.push(Event::TurnGranted {
+                    rollout: id.clone(),
+                    phase: number,
+                    region: region.clone(),
+                });
             }
         }
         events
@@ -216,7 +244,8 @@ fn gate(id: &RolloutId, rollout: &Rollout, number: u32, phase: &Phase, baked: bo
     let rollout_id = id.clone();
     let tally = phase.tally();
     if let (Some(why), false) = (closed_gate(rollout, tally), phase.gate_waived) {
-        let halted = Event::RolloutHalted { rollout: id.clone(), phase: number, region: None, why: why.clone() };
+        let halted =
+            Event::RolloutHalted { rollout: id.clone(), phase: number, region: None, why: why.clone() };
         return vec![Event::PhaseFailed { rollout: rollout_id, phase: number, tally, why }, halted];
     }
     if baked { vec![Event::PhasePassed { rollout: rollout_id, phase: number, tally }] } else { Vec::new() }

@@ -75,7 +75,11 @@ impl Policy {
             return bad("batch_percent", self.batch_percent.to_string(), "must be 1 to 100");
         }
         if self.failure_budget_percent > 100 {
-            return bad("failure_budget_percent", self.failure_budget_percent.to_string(), "must be 0 to 100");
+            return bad(
+                "failure_budget_percent",
+                self.failure_budget_percent.to_string(),
+                "must be 0 to 100",
+            );
         }
         let day = Duration::days(1);
         let times = [
@@ -87,7 +91,8 @@ impl Policy {
         ];
         for (field, value, least, most) in times {
             if value < least || value > most {
-                let must = "must not be negative, zero only for soak, bake and grace, and at most a day (bake: 30)";
+                let must =
+                    "must not be negative, zero only for soak, bake and grace, and at most a day (bake: 30)";
                 return bad(field, value.num_seconds().to_string(), must);
             }
         }

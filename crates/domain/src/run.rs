@@ -87,13 +87,17 @@ impl Run {
                 self.steps.insert(step.clone(), StepState::Ended);
             }
             Event::WatchRequested { vms, .. } => vms.iter().for_each(|vm| self.stand(vm, Standing::Called)),
-            Event::WatchOpened { vm, rollout, baseline } if *rollout == self.rollout => self.baseline(vm, baseline, at),
+            Event::WatchOpened { vm, rollout, baseline } if *rollout == self.rollout => {
+                self.baseline(vm, baseline, at)
+            }
             Event::OrderPlaced { order } => {
                 self.stand(&order.vm, Standing::InFlight { order: order.clone(), work: Work::Placed });
             }
             Event::VmDeferred { vm, why, .. } => self.stand(vm, Standing::Deferred { why: why.clone() }),
             Event::VmSkipped { vm, why, .. } => self.stand(vm, Standing::Skipped { why: why.clone() }),
-            Event::VmSettled { vm, outcome, .. } => self.stand(vm, Standing::Settled { outcome: outcome.clone() }),
+            Event::VmSettled { vm, outcome, .. } => {
+                self.stand(vm, Standing::Settled { outcome: outcome.clone() })
+            }
             Event::OrderAccepted { vm, order, .. } => self.work(vm, order, Work::Accepted),
             Event::OrderFinished { vm, order, result, .. } => self.work(vm, order, finished(result, at)),
             Event::OrderRefused { vm, order, refused, .. } => {
@@ -147,7 +151,8 @@ impl Run {
 
     /// The stage that has its turn.
     pub fn current_stage(&self) -> Option<&StageKey> {
-        let started = self.stages.iter().map(|stage| &stage.key).find(|key| !self.ended_stages.contains(*key));
+        let started =
+            self.stages.iter().map(|stage| &stage.key).find(|key| !self.ended_stages.contains(*key));
         started.filter(|key| self.started_stages.contains(*key))
     }
 
@@ -208,7 +213,10 @@ mod as_list {
     use super::*;
     use serde::{Deserializer, Serializer};
 
-    pub fn serialize<S: Serializer>(map: &BTreeMap<StepKey, StepState>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        map: &BTreeMap<StepKey, StepState>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(map)
     }
 

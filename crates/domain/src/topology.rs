@@ -59,7 +59,10 @@ impl Topology {
                     return Err(InvalidTopology::OwnPair(pair.clone()));
                 }
                 if !regions.contains_key(pair) {
-                    return Err(InvalidTopology::UnknownPair { region: region.name.clone(), pair: pair.clone() });
+                    return Err(InvalidTopology::UnknownPair {
+                        region: region.name.clone(),
+                        pair: pair.clone(),
+                    });
                 }
             }
         }

@@ -180,7 +180,8 @@ mod tests {
         let window = Window::parse("02:10", "02:50").unwrap();
         let day = NaiveDate::from_ymd_opt(2026, 3, 8).unwrap();
         assert_eq!(window.opening_of(America::New_York, day), None);
-        let next = window.next_fit(America::New_York, at("2026-03-08T06:00:00Z"), Duration::minutes(30)).unwrap();
+        let next =
+            window.next_fit(America::New_York, at("2026-03-08T06:00:00Z"), Duration::minutes(30)).unwrap();
         assert_eq!(next.opens, at("2026-03-09T06:10:00Z"));
     }
 
@@ -200,7 +201,11 @@ mod tests {
     #[test]
     fn work_longer_than_every_night_never_fits() {
         assert_eq!(
-            Window::default_off_peak().next_fit(Europe::Berlin, at("2026-01-10T02:00:00Z"), Duration::hours(10)),
+            Window::default_off_peak().next_fit(
+                Europe::Berlin,
+                at("2026-01-10T02:00:00Z"),
+                Duration::hours(10)
+            ),
             None
         );
     }

@@ -8,7 +8,12 @@ use crate::layout::{Stage, Step};
 use crate::mind::Time;
 use crate::patch::{Classification, RebootSetting};
 use crate::window::Opening;
+use chrono::Duration;
 use uuid::Uuid;
+
+/// How long an order may take to reach its agent and be begun: without this room, one that is placed late in the
+/// night would only expire on its way.
+const DELIVERY: Duration = Duration::minutes(5);
 
 /// What the rollout wants of its runs at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +50,15 @@ impl Run {
         if self.completed.is_some() {
             return None;
         }
-        let overdue = self.in_flight().filter(|(_, work)| work.is_on_the_machine()).map(|(o, _)| self.overdue(o));
-        let due = self.current_steps().flat_map(|step| &step.vms).filter_map(|vm| match self.standings.get(vm)? {
-            Standing::Waiting | Standing::Baselined { .. } => self.fit(vm, now).map(|opening| opening.opens),
-            _ => None,
+        let overdue =
+            self.in_flight().filter(|(_, work)| work.is_on_the_machine()).map(|(o, _)| self.overdue(o));
+        let due = self.current_steps().flat_map(|step| &step.vms).filter_map(|vm| {
+            match self.standings.get(vm)? {
+                Standing::Waiting | Standing::Baselined { .. } => {
+                    self.fit(vm, now).map(|opening| opening.opens)
+                }
+                _ => None,
+            }
         });
         overdue.chain(due).filter(|at| *at > now).min()
     }
@@ -61,7 +71,8 @@ impl Run {
         let outcome = match work {
             Work::Over(outcome) => outcome.clone(),
             Work::Placed | Work::Accepted if now >= self.overdue(order) => {
-                let heard = if *work == Work::Placed { "never accepted" } else { "accepted, but never finished" };
+                let heard =
+                    if *work == Work::Placed { "never accepted" } else { "accepted, but never finished" };
                 Outcome::Failed { why: format!("the order was {heard} by {}", order.deadline) }
             }
             Work::Placed | Work::Accepted | Work::Soaking { .. } => return None,
@@ -96,8 +107,10 @@ impl Run {
     /// accepted (rule S7).
     fn spent_budget(&self) -> Option<Event> {
         let failures = |vms: &mut dyn Iterator<Item = &VmId>| {
-            vms.filter(|vm| self.standings.get(*vm).is_some_and(Standing::has_failed) && !self.accepted.contains(*vm))
-                .count()
+            vms.filter(|vm| {
+                self.standings.get(*vm).is_some_and(Standing::has_failed) && !self.accepted.contains(*vm)
+            })
+            .count()
         };
         let started = self.stages.iter().flat_map(|stage| stage.lanes.iter().flatten());
         let mut newest = None;
@@ -195,10 +208,11 @@ impl Run {
         }
     }
 
-    /// The VM's opening in which the longest work still fits: the one that is open, or the next.
+    /// The VM's opening in which an order can still arrive and the longest work be done: the one that is open, or the
+    /// next.
     fn fit(&self, vm: &VmId, now: Time) -> Option<Opening> {
         let member = self.members.get(vm)?;
-        member.window.next_fit(member.time_zone, now, self.policy.longest_work)
+        member.window.next_fit(member.time_zone, now, DELIVERY + self.policy.longest_work)
     }
 
     fn order(&self, vm: &VmId, opening: Opening, now: Time) -> Order {
@@ -219,7 +233,10 @@ impl Run {
     fn order_id(&self, vm: &VmId) -> OrderId {
         let name = format!("{}/{}/{vm}", self.rollout, self.region);
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).hyphenated().to_string();
-        #[expect(clippy::expect_used, reason = "a hyphenated UUID is hex digits with dashes inside: an identifier")]
+        #[expect(
+            clippy::expect_used,
+            reason = "a hyphenated UUID is hex digits with dashes inside: an identifier"
+        )]
         OrderId::new(id).expect("a UUID is an identifier")
     }
 
@@ -231,7 +248,10 @@ impl Run {
 
 /// The first step of each lane that has not ended.
 fn current_steps<'a>(run: &'a Run, stage: &'a Stage) -> impl Iterator<Item = &'a Step> {
-    stage.lanes.iter().filter_map(|lane| lane.iter().find(|s| run.steps.get(&s.key) != Some(&StepState::Ended)))
+    stage
+        .lanes
+        .iter()
+        .filter_map(|lane| lane.iter().find(|s| run.steps.get(&s.key) != Some(&StepState::Ended)))
 }
 
 impl Work {

@@ -92,7 +92,8 @@ impl Standing {
             Standing::Settled { outcome: Outcome::Failed { .. } } => tally.failed += 1,
             Standing::Skipped { .. } => tally.skipped += 1,
             Standing::Deferred { .. } => tally.deferred += 1,
-            Standing::Waiting | Standing::Called | Standing::Baselined { .. } | Standing::InFlight { .. } => {}
+            Standing::Waiting | Standing::Called | Standing::Baselined { .. } | Standing::InFlight { .. } => {
+            }
         }
     }
 

@@ -1,0 +1,31 @@
+//! The rules, one file each.
+
+mod confirmed;
+mod s1;
+mod s10;
+mod s2;
+mod s3;
+mod s4;
+mod s5;
+mod s6;
+mod s7;
+mod s8;
+mod s9;
+
+use crate::findings::Findings;
+use crate::history::History;
+
+/// Puts every rule to the test.
+pub(crate) fn check_all(history: &History<'_>, findings: &mut Findings) {
+    s1::check(history, findings);
+    s2::check(history, findings);
+    s3::check(history, findings);
+    s4::check(history, findings);
+    s5::check(history, findings);
+    s6::check(history, findings);
+    s7::check(history, findings);
+    confirmed::check(history, findings);
+    s8::check(history, findings);
+    s9::check(history, findings);
+    s10::check(history, findings);
+}

@@ -1,0 +1,95 @@
+//! S5: of a subscription's VMs in a region that are in no zone and no availability set, never more than the
+//! policy's share are in flight (one may always go), and never all of two or more; by position in the region's
+//! partition.
+
+use crate::allowance;
+use crate::findings::Findings;
+use crate::fleet::Group;
+use crate::flight::{Airborne, Change, Flight, changes};
+use crate::history::History;
+use crate::report::Rule::S5;
+use nightshift_domain::fleet::Placement;
+use nightshift_domain::{SubscriptionId, VmId};
+use std::collections::BTreeSet;
+
+pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
+    for flights in history.flights.values() {
+        let mut airborne = Airborne::none();
+        for change in changes(flights) {
+            match change {
+                Change::Begins(flight) => {
+                    let Some(subscription) = subscription(flight) else { continue };
+                    findings.tested(S5);
+                    airborne.begins(subscription, flight);
+                    within_the_share(history, flight, subscription, &airborne, findings);
+                }
+                Change::Ends(flight) => {
+                    if let Some(subscription) = subscription(flight) {
+                        airborne.ends(&subscription, flight);
+                    }
+                }
+            }
+        }
+    }
+    members_belong_to_whom_they_belong(history, findings);
+}
+
+fn subscription<'a>(flight: &Flight<'a>) -> Option<&'a SubscriptionId> {
+    let (subscription, placement) = flight.place?;
+    (*placement == Placement::Standalone).then_some(subscription)
+}
+
+fn within_the_share<'a>(
+    history: &History<'a>,
+    flight: &Flight<'a>,
+    of: &'a SubscriptionId,
+    airborne: &Airborne<'_, 'a, &'a SubscriptionId>,
+    findings: &mut Findings,
+) {
+    let group = Group::Standalone(flight.region, of);
+    let registered = history.fleet.size(group, flight.placed.at);
+    let most = allowance::in_flight(history.policy(flight.region, &flight.order.rollout), registered);
+    let in_flight = airborne.under(&of);
+    // Counting each VM once costs time where many are in flight, and is only needed where there are too many flights.
+    if in_flight.len() <= most && in_flight.len() < registered.max(2) {
+        return;
+    }
+    let vms: BTreeSet<&VmId> = airborne.under(&of).map(|flight| &flight.order.vm).collect();
+    let first = airborne.under(&of).next().map_or(flight.placed, |first| first.placed);
+    let vm = &flight.order.vm;
+    if vms.len() > most {
+        let sentence = format!(
+            "with VM {vm} {} of the {registered} VMs of subscription {of} in region {} are in flight; its share is {most}",
+            vms.len(),
+            flight.region
+        );
+        findings.collide(S5, first, flight.placed, sentence);
+    }
+    if history.fleet.whole(group, flight.placed.at, &vms) {
+        let sentence = format!(
+            "with VM {vm} all {registered} VMs of subscription {of} in region {} are in flight",
+            flight.region
+        );
+        findings.collide(S5, first, flight.placed, sentence);
+    }
+}
+
+fn members_belong_to_whom_they_belong(history: &History<'_>, findings: &mut Findings) {
+    for (_, _, run) in history.runs.all() {
+        for (enlisted, members) in &run.enlisted {
+            for member in *members {
+                let mut models = history.fleet.models(&member.vm, enlisted.at).peekable();
+                // A VM that is not registered at all is S3's to tell.
+                if models.peek().is_none() {
+                    continue;
+                }
+                let agrees = models.any(|(_, model)| model.subscription == member.subscription);
+                let first = history.fleet.last_word(&member.vm, enlisted.at).unwrap_or(enlisted);
+                findings.test(S5, agrees, first, enlisted, || {
+                    let (vm, subscription) = (&member.vm, &member.subscription);
+                    format!("VM {vm} is enlisted as subscription {subscription}'s, and is not")
+                });
+            }
+        }
+    }
+}

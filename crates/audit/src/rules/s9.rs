@@ -1,0 +1,138 @@
+//! S9: each order is placed once, executed at most once, not after its `not_after`, by its own VM, and settled once.
+
+use crate::Record;
+use crate::findings::Findings;
+use crate::history::History;
+use crate::report::Rule::S9;
+use nightshift_domain::event::Order;
+use nightshift_domain::{Event, OrderId, RolloutId, VmId};
+use std::collections::BTreeMap;
+
+pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
+    let placed = placed_once(history, findings);
+    for records in history.regions.values() {
+        let mut orders = Orders { anywhere: &placed, here: BTreeMap::new() };
+        for record in records {
+            orders.take(record, findings);
+        }
+    }
+}
+
+/// Over all regions, by time, for an identity is one everywhere; returns the first placement of each order.
+fn placed_once<'a>(history: &History<'a>, findings: &mut Findings) -> BTreeMap<&'a OrderId, &'a Record> {
+    let in_regions = history.regions.values().flatten();
+    let mut all: Vec<_> = in_regions.chain(&history.elsewhere).copied().filter_map(with_order).collect();
+    all.sort_by_key(|(record, _)| (record.at, &record.partition, record.position));
+    let mut placed = BTreeMap::new();
+    for (record, order) in all {
+        let first = *placed.entry(&order.id).or_insert(record);
+        findings.test(S9, std::ptr::eq(first, record), first, record, || {
+            format!("order {} is placed twice", order.id)
+        });
+    }
+    for (record, order) in history.elsewhere.iter().copied().filter_map(with_order) {
+        let sentence = format!("order {} is placed outside of a region", order.id);
+        findings.collide(S9, record, record, sentence);
+    }
+    placed
+}
+
+fn with_order(record: &Record) -> Option<(&Record, &Order)> {
+    match &record.event {
+        Event::OrderPlaced { order } => Some((record, order)),
+        _ => None,
+    }
+}
+
+/// What became of an order, up to some position of the partition in which it was placed.
+struct Fate<'a> {
+    order: &'a Order,
+    placed: &'a Record,
+    accepted: Option<&'a Record>,
+    finished: Option<&'a Record>,
+    settled: Option<&'a Record>,
+}
+
+struct Orders<'p, 'a> {
+    anywhere: &'p BTreeMap<&'a OrderId, &'a Record>,
+    here: BTreeMap<&'a OrderId, Fate<'a>>,
+}
+
+impl<'a> Orders<'_, 'a> {
+    fn take(&mut self, record: &'a Record, findings: &mut Findings) {
+        match &record.event {
+            Event::OrderPlaced { order } => {
+                let fate = Fate { order, placed: record, accepted: None, finished: None, settled: None };
+                self.here.entry(&order.id).or_insert(fate);
+            }
+            Event::OrderAccepted { vm, order, .. } => {
+                let Some(fate) = self.known(order, vm, record, findings) else { return };
+                once(&mut fate.accepted, record, "accepted", findings);
+                let not_after = fate.order.not_after;
+                findings.test(S9, record.at <= not_after, fate.placed, record, || {
+                    format!("order {order} is accepted at {}, after its last moment {not_after}", record.at)
+                });
+            }
+            Event::OrderFinished { vm, order, .. } => {
+                let Some(fate) = self.known(order, vm, record, findings) else { return };
+                once(&mut fate.finished, record, "finished", findings);
+                findings.test(S9, fate.accepted.is_some(), fate.placed, record, || {
+                    format!("order {order} is finished, and nothing shows when it began")
+                });
+            }
+            Event::OrderRefused { vm, order, .. }
+            | Event::AgentRebooted { vm, order, .. }
+            | Event::HealthConfirmed { vm, order }
+            | Event::HealthFailed { vm, order, .. }
+            | Event::HealthUnknown { vm, order, .. } => {
+                self.known(order, vm, record, findings);
+            }
+            Event::VmSettled { rollout, vm, order, .. } => {
+                let Some(fate) = self.known(order, vm, record, findings) else { return };
+                once(&mut fate.settled, record, "settled", findings);
+                findings.test(S9, fate.order.rollout == *rollout, fate.placed, record, || {
+                    format!("order {order} is settled by rollout {rollout}, which did not place it")
+                });
+            }
+            Event::RunCompleted { rollout, .. } => self.completed(rollout, record, findings),
+            _ => {}
+        }
+    }
+
+    /// The order that the event speaks of, if it was placed before, in this region.
+    fn known(
+        &mut self,
+        id: &OrderId,
+        vm: &VmId,
+        record: &Record,
+        findings: &mut Findings,
+    ) -> Option<&mut Fate<'a>> {
+        let Some(fate) = self.here.get_mut(id) else {
+            let elsewhere = self.anywhere.get(id).copied();
+            findings.test(S9, false, elsewhere.unwrap_or(record), record, || match elsewhere {
+                Some(_) => {
+                    format!("order {id} is spoken of before it was placed, or in a region where it was not")
+                }
+                None => format!("order {id} is spoken of, and was never placed"),
+            });
+            return None;
+        };
+        findings.test(S9, fate.order.vm == *vm, fate.placed, record, || {
+            format!("order {id} is for VM {}, and VM {vm} is said to have it", fate.order.vm)
+        });
+        Some(fate)
+    }
+
+    fn completed(&self, rollout: &RolloutId, record: &Record, findings: &mut Findings) {
+        for fate in self.here.values().filter(|fate| fate.order.rollout == *rollout) {
+            findings.test(S9, fate.settled.is_some(), fate.placed, record, || {
+                format!("the run of rollout {rollout} completes before order {} is settled", fate.order.id)
+            });
+        }
+    }
+}
+
+fn once<'a>(before: &mut Option<&'a Record>, record: &'a Record, what: &str, findings: &mut Findings) {
+    let first = *before.get_or_insert(record);
+    findings.test(S9, std::ptr::eq(first, record), first, record, || format!("an order is {what} twice"));
+}

@@ -1,0 +1,145 @@
+//! A service's configuration: one TOML file, each value of which the environment may override.
+//!
+//! `NIGHTSHIFT_LISTEN=0.0.0.0:7701` overrides `listen`; a double underscore goes into a table
+//! (`NIGHTSHIFT_LOG__STORE=nats`).
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The prefix of the environment's overrides.
+const ENVIRONMENT: &str = "NIGHTSHIFT_";
+
+/// What every service is told; `S` is what only this one is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config<S> {
+    /// Where people's and programs' gRPC is served.
+    pub listen: SocketAddr,
+    /// The service's own folder: its snapshot, and its keys if it has any.
+    pub data: PathBuf,
+    /// The event log.
+    pub log: Log,
+    /// What the service tells of itself.
+    #[serde(default)]
+    pub telemetry: Telemetry,
+    /// What only this service is told.
+    #[serde(default)]
+    pub service: S,
+}
+
+/// Where the event log is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, tag = "store", rename_all = "lowercase")]
+pub enum Log {
+    /// NATS JetStream.
+    Nats {
+        /// For example `["nats://127.0.0.1:4222"]`.
+        servers: Vec<String>,
+        /// Copies of each partition: 3 where there are three servers.
+        #[serde(default = "one")]
+        replicas: usize,
+    },
+    /// A folder of this machine; for one process only (`nightshift up`).
+    Sled {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// What a service tells of itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// Which log lines are written, in the syntax of `RUST_LOG`; `info` if absent.
+    pub filter: Option<String>,
+    /// Whether lines are written as JSON.
+    pub json: bool,
+    /// An OTLP collector's gRPC address; traces are exported only if it is given.
+    pub otlp: Option<String>,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// A configuration that cannot be used; the sentence names the field and its value.
+#[derive(Debug, thiserror::Error)]
+#[error("{from}: {what}")]
+pub struct InvalidConfig {
+    /// The file.
+    pub from: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Reads the file and the environment's overrides.
+pub fn load<S: DeserializeOwned + Default>(path: &Path) -> Result<Config<S>, InvalidConfig> {
+    let from = path.display().to_string();
+    if !path.is_file() {
+        return Err(InvalidConfig { from, what: "there is no such file".into() });
+    }
+    let figment = Figment::new().merge(Toml::file_exact(path)).merge(Env::prefixed(ENVIRONMENT).split("__"));
+    figment.extract().map_err(|error| InvalidConfig { from, what: sentence(error) })
+}
+
+/// All that is wrong, one clause each: the field, and what was found there.
+fn sentence(errors: figment::Error) -> String {
+    let clauses = errors.into_iter().map(|error| {
+        let field = error.path.join(".");
+        let place = if field.is_empty() { String::new() } else { format!("`{field}`: ") };
+        format!("{place}{}", error.kind)
+    });
+    clauses.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Own {
+        regions: Vec<String>,
+    }
+
+    const GOOD: &str = r#"
+        listen = "127.0.0.1:7701"
+        data = "/tmp/x"
+        [log]
+        store = "nats"
+        servers = ["nats://127.0.0.1:4222"]
+        [service]
+        regions = ["west"]
+    "#;
+
+    fn read(text: &str) -> Result<Config<Own>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        load(file.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_good_file_is_read() {
+        let config = read(GOOD).unwrap();
+        assert_eq!(config.service.regions, ["west"]);
+        assert!(matches!(config.log, Log::Nats { replicas: 1, .. }));
+    }
+
+    #[test]
+    fn each_wrong_field_is_named_with_its_value() {
+        let cases = [
+            (GOOD.replace("127.0.0.1:7701", "somewhere"), "listen", "somewhere"),
+            (GOOD.replace("\"nats\"", "\"kafka\""), "log", "kafka"),
+            (GOOD.replace("regions = [\"west\"]", "regionz = 1"), "regionz", "regionz"),
+            (GOOD.replace("data =", "date ="), "date", "data"),
+        ];
+        for (text, field, value) in cases {
+            let error = read(&text).unwrap_err();
+            assert!(error.contains(field) && error.contains(value), "{error}");
+        }
+    }
+}

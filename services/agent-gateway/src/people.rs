@@ -1,0 +1,74 @@
+//! The gRPC of agent-gateway for people: enrolment tokens, the list of agents.
+
+use crate::authority::{Authority, sha256};
+use chrono::Duration;
+use nightshift_domain::VmId;
+use nightshift_domain::gateway::Gateway;
+use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::api::v1::agent_service_server::{AgentService, AgentServiceServer};
+use nightshift_protocol::convert::timestamp;
+use nightshift_runtime::status::invalid;
+use nightshift_runtime::{Clock, Host};
+use std::sync::Arc;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+const DEFAULT_TTL_SECONDS: u32 = 3_600;
+
+pub(crate) fn routes(host: Host<Gateway>, clock: Clock, authority: Arc<Authority>) -> Routes {
+    Routes::new(AgentServiceServer::new(People { host, clock, authority }))
+}
+
+struct People {
+    host: Host<Gateway>,
+    clock: Clock,
+    authority: Arc<Authority>,
+}
+
+#[tonic::async_trait]
+impl AgentService for People {
+    async fn issue_enrolment_tokens(
+        &self,
+        request: Request<api::IssueEnrolmentTokensRequest>,
+    ) -> Result<Response<api::IssueEnrolmentTokensResponse>, Status> {
+        let request = request.into_inner();
+        let ttl = if request.ttl_seconds == 0 { DEFAULT_TTL_SECONDS } else { request.ttl_seconds };
+        let expires = self.clock.now() + Duration::seconds(i64::from(ttl));
+        let vms: Vec<VmId> = request.vms.into_iter().map(VmId::new).collect::<Result<_, _>>().map_err(invalid)?;
+        // 244 random bits each.
+        let secret = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let issued: Vec<(VmId, String)> = vms.into_iter().map(|vm| (vm, secret())).collect();
+        let hashes: Vec<(VmId, String)> =
+            issued.iter().map(|(vm, token)| (vm.clone(), sha256(token.as_bytes()))).collect();
+        let issue = move |gateway: &Gateway, _| {
+            hashes.iter().map(|(vm, hash)| gateway.issue_token(vm, hash.clone(), expires)).collect()
+        };
+        self.host.command(issue).await?;
+        let token = |(vm, token): (VmId, String)| api::EnrolmentToken {
+            vm: vm.to_string(),
+            token,
+            expires: Some(timestamp(expires)),
+            authority_pem: self.authority.certificate_pem().to_owned(),
+        };
+        Ok(Response::new(api::IssueEnrolmentTokensResponse { tokens: issued.into_iter().map(token).collect() }))
+    }
+
+    async fn list_agents(
+        &self,
+        _request: Request<api::ListAgentsRequest>,
+    ) -> Result<Response<api::ListAgentsResponse>, Status> {
+        let agents = self.host.look(|gateway, _| gateway.agents().map(view).collect()).await?;
+        Ok(Response::new(api::ListAgentsResponse { agents }))
+    }
+}
+
+fn view((vm, agent): (&VmId, &nightshift_domain::gateway::Agent)) -> api::Agent {
+    let identity = agent.identity.as_ref();
+    api::Agent {
+        vm: vm.to_string(),
+        enrolled: agent.is_enrolled(),
+        boot_id: identity.map(|identity| identity.boot_id.clone()).unwrap_or_default(),
+        agent_version: identity.map(|identity| identity.agent_version.clone()).unwrap_or_default(),
+    }
+}

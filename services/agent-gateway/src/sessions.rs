@@ -1,0 +1,253 @@
+//! The agents' door: enrolment, sessions, delivery of orders.
+//!
+//! Who speaks is what the client certificate says. An order leaves here only after it was read from the log; a
+//! report is acknowledged only when it is in the log.
+
+use crate::authority::{Authority, sha256, vm_of};
+use futures::Stream;
+use nightshift_domain::agent::{AgentIdentity, RefusedOrder};
+use nightshift_domain::event::Order;
+use nightshift_domain::gateway::{Gateway, Report};
+use nightshift_domain::health::Signal;
+use nightshift_domain::{Event, OrderId, RegionName, VmId};
+use nightshift_protocol::agent::v1 as wire;
+use nightshift_protocol::agent::v1::agent_gateway_service_server::AgentGatewayService;
+use nightshift_protocol::agent::v1::{report::Body, session_request, session_response};
+use nightshift_runtime::status::{invalid, refused};
+use nightshift_runtime::{Clock, Host, Signals};
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+/// Messages that may wait for one agent.
+const OUTBOX: usize = 64;
+
+type Outbox = mpsc::Sender<Result<wire::SessionResponse, Status>>;
+
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    host: Host<Gateway>,
+    clock: Clock,
+    signals: Signals,
+    authority: Arc<Authority>,
+    live: Arc<Mutex<BTreeMap<VmId, Outbox>>>,
+}
+
+/// Who speaks, by its certificate.
+#[derive(Clone)]
+struct Speaker {
+    vm: VmId,
+    region: RegionName,
+}
+
+#[tonic::async_trait]
+impl AgentGatewayService for Sessions {
+    async fn enrol(&self, request: Request<wire::EnrolRequest>) -> Result<Response<wire::EnrolResponse>, Status> {
+        let request = request.into_inner();
+        let vm = VmId::new(request.vm).map_err(invalid)?;
+        let certificate = self
+            .authority
+            .certify(&vm, &request.certificate_request_pem)
+            .map_err(|error| invalid(format!("certificate_request_pem: {error:#}")))?;
+        let (token, fingerprint) = (sha256(request.token.as_bytes()), sha256(certificate.der()));
+        let enrol = move |gateway: &Gateway, now| {
+            gateway.enrol(&vm, &token, fingerprint.clone(), now).map(|decision| vec![decision])
+        };
+        self.host.command(enrol).await?;
+        let authority_pem = self.authority.certificate_pem().to_owned();
+        Ok(Response::new(wire::EnrolResponse { certificate_pem: certificate.pem(), authority_pem }))
+    }
+
+    type SessionStream = Pin<Box<dyn Stream<Item = Result<wire::SessionResponse, Status>> + Send>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<wire::SessionRequest>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let speaker = self.authenticate(&request).await?;
+        let (outbox, responses) = mpsc::channel(OUTBOX);
+        let sessions = self.clone();
+        tokio::spawn(async move {
+            let vm = speaker.vm.clone();
+            if let Err(status) = sessions.converse(speaker, request.into_inner(), &outbox).await {
+                tracing::info!(%vm, code = ?status.code(), message = status.message(), "session ended");
+                // The agent may have gone away.
+                drop(outbox.send(Err(status)).await);
+            }
+            sessions.leave(&vm, &outbox);
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
+    }
+}
+
+impl Sessions {
+    pub(crate) fn new(host: Host<Gateway>, clock: Clock, signals: Signals, authority: Arc<Authority>) -> Self {
+        Self { host, clock, signals, authority, live: Arc::default() }
+    }
+
+    /// Hands every order that becomes fact to its VM's session, if there is one. An agent without a session gets it
+    /// with its next one.
+    pub(crate) async fn deliver(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let mut facts = self.host.facts();
+        loop {
+            let fact = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                fact = facts.recv() => fact,
+            };
+            match fact {
+                Ok(fact) => {
+                    if let Event::OrderPlaced { order } = &fact.event {
+                        self.send(order);
+                    }
+                }
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "orders may have been missed: sending all open ones again");
+                    let live: Vec<VmId> = self.live().keys().cloned().collect();
+                    for vm in live {
+                        self.open_orders(&vm).await?.iter().for_each(|order| self.send(order));
+                    }
+                }
+                Err(RecvError::Closed) => return Ok(()),
+            }
+        }
+    }
+
+    async fn authenticate<T>(&self, request: &Request<T>) -> Result<Speaker, Status> {
+        let certificates = request.peer_certs();
+        let certificate = certificates.as_deref().and_then(|chain| chain.first());
+        let certificate =
+            certificate.ok_or_else(|| Status::unauthenticated("a session needs a client certificate: enrol first"))?;
+        let vm = vm_of(certificate)
+            .ok_or_else(|| Status::unauthenticated("the client certificate names no VM of Nightshift"))?;
+        let fingerprint = sha256(certificate);
+        let speaker = move |gateway: &Gateway, _| {
+            gateway.authenticate(&vm, &fingerprint)?;
+            let unknown = || nightshift_domain::Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet"));
+            let region = gateway.fleet.vms.get(&vm).ok_or_else(unknown)?.region.clone();
+            Ok(Speaker { vm, region })
+        };
+        let speaker: Result<Speaker, nightshift_domain::Refusal> = self.host.look(speaker).await?;
+        speaker.map_err(|refusal| Status::permission_denied(refusal.to_string()))
+    }
+
+    async fn converse(
+        &self,
+        speaker: Speaker,
+        mut requests: Streaming<wire::SessionRequest>,
+        outbox: &Outbox,
+    ) -> Result<(), Status> {
+        while let Some(request) = requests.message().await? {
+            match request.message.ok_or_else(|| invalid("message: missing"))? {
+                session_request::Message::Hello(hello) => self.welcome(&speaker, hello, outbox).await?,
+                session_request::Message::Heartbeat(heartbeat) => self.heard(&speaker, heartbeat).await,
+                session_request::Message::Report(report) => self.store(&speaker, report, outbox).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn welcome(&self, speaker: &Speaker, hello: wire::Hello, outbox: &Outbox) -> Result<(), Status> {
+        let identity = hello.identity.ok_or_else(|| invalid("hello.identity: missing"))?;
+        let identity = AgentIdentity::try_from(identity).map_err(invalid)?;
+        let vm = speaker.vm.clone();
+        let connected = move |gateway: &Gateway, _| {
+            gateway.connected(&vm, identity.clone()).map(|decision| decision.into_iter().collect())
+        };
+        self.host.command(connected).await?;
+        let vm = speaker.vm.clone();
+        let last_report = self.host.look(move |gateway, _| gateway.last_report(&vm)).await?;
+        send(outbox, session_response::Message::Welcome(wire::Welcome { last_report })).await?;
+        // First listed, then read: an order in between is sent twice, never not at all.
+        self.live().insert(speaker.vm.clone(), outbox.clone());
+        for order in self.open_orders(&speaker.vm).await? {
+            send(outbox, session_response::Message::Order((&order).into())).await?;
+        }
+        Ok(())
+    }
+
+    async fn heard(&self, speaker: &Speaker, heartbeat: wire::Heartbeat) {
+        let signal = Signal {
+            vm: speaker.vm.clone(),
+            at: self.clock.now(),
+            boot_id: heartbeat.boot_id,
+            ailment: heartbeat.ailment,
+        };
+        self.signals.send(&speaker.region, signal).await;
+    }
+
+    async fn store(&self, speaker: &Speaker, report: wire::Report, outbox: &Outbox) -> Result<(), Status> {
+        let number = report.number;
+        let body = decode(report)?;
+        let vm = speaker.vm.clone();
+        let store = move |gateway: &Gateway, _| {
+            gateway.report(&vm, number, body.clone()).map(|decision| decision.into_iter().collect())
+        };
+        match self.host.command(store).await {
+            Ok(_) => {}
+            // No later try would make it a fact; the agent must not be stuck on it for ever.
+            Err(nightshift_runtime::CommandError::Refused(refusal)) if refusal.code == "OrderNotFound" => {
+                tracing::warn!(%refusal, "a report was passed over");
+            }
+            Err(nightshift_runtime::CommandError::Refused(refusal)) => return Err(refused(&refusal)),
+            Err(error) => return Err(error.into()),
+        }
+        send(outbox, session_response::Message::ReportStored(wire::ReportStored { number })).await
+    }
+
+    async fn open_orders(&self, vm: &VmId) -> Result<Vec<Order>, nightshift_runtime::CommandError> {
+        let vm = vm.clone();
+        self.host.look(move |gateway, _| gateway.open_orders(&vm)).await
+    }
+
+    /// Without waiting: an agent that does not read its orders loses its session and gets them with its next one.
+    fn send(&self, order: &Order) {
+        let mut live = self.live();
+        let Some(outbox) = live.get(&order.vm) else { return };
+        let response = wire::SessionResponse { message: Some(session_response::Message::Order(order.into())) };
+        if outbox.try_send(Ok(response)).is_err() {
+            live.remove(&order.vm);
+        }
+    }
+
+    fn leave(&self, vm: &VmId, outbox: &Outbox) {
+        let mut live = self.live();
+        if live.get(vm).is_some_and(|newest| newest.same_channel(outbox)) {
+            live.remove(vm);
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, BTreeMap<VmId, Outbox>> {
+        // The map is whole at every moment, whoever panicked while holding it.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn send(outbox: &Outbox, message: session_response::Message) -> Result<(), Status> {
+    let response = wire::SessionResponse { message: Some(message) };
+    outbox.send(Ok(response)).await.map_err(|_| Status::cancelled("the agent went away"))
+}
+
+fn decode(report: wire::Report) -> Result<Report, Status> {
+    let order = |text: String| OrderId::new(text).map_err(invalid);
+    Ok(match report.body.ok_or_else(|| invalid("report.body: missing"))? {
+        Body::Enabled(_) => Report::Enabled,
+        Body::Assessed(body) => {
+            let assessment = body.assessment.ok_or_else(|| invalid("report.assessed.assessment: missing"))?;
+            Report::Assessed(assessment.try_into().map_err(invalid)?)
+        }
+        Body::Accepted(body) => Report::Accepted(order(body.order)?),
+        Body::Finished(body) => {
+            let result = body.result.ok_or_else(|| invalid("report.finished.result: missing"))?;
+            Report::Finished(order(body.order)?, result.try_into().map_err(invalid)?)
+        }
+        Body::Refused(body) => {
+            Report::Refused(order(body.order)?, RefusedOrder { code: body.code, why: body.why })
+        }
+        Body::Rebooted(body) => Report::Rebooted(order(body.order)?, body.boot_id),
+    })
+}

@@ -1,0 +1,52 @@
+//! The gRPC of region-coordinator: what happens in its regions.
+
+use nightshift_domain::coordinator::Coordinator;
+use nightshift_domain::run::{Run, Standing};
+use nightshift_domain::{Mind as _, RegionName, RolloutId, Time};
+use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::api::v1::region_service_server::{RegionService, RegionServiceServer};
+use nightshift_protocol::convert::timestamp;
+use nightshift_runtime::Host;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+pub(crate) fn routes(host: Host<Coordinator>) -> Routes {
+    Routes::new(RegionServiceServer::new(Coordinating(host)))
+}
+
+struct Coordinating(Host<Coordinator>);
+
+#[tonic::async_trait]
+impl RegionService for Coordinating {
+    async fn list_runs(
+        &self,
+        request: Request<api::ListRunsRequest>,
+    ) -> Result<Response<api::ListRunsResponse>, Status> {
+        let only = request.into_inner().region;
+        let runs = self.0.look(move |coordinator, now| runs(coordinator, &only, now)).await?;
+        Ok(Response::new(api::ListRunsResponse { runs }))
+    }
+}
+
+fn runs(coordinator: &Coordinator, only: &str, now: Time) -> Vec<api::Run> {
+    let wake = coordinator.next_wake(now);
+    let regions = coordinator.runs.iter().filter(|(region, _)| only.is_empty() || region.as_str() == only);
+    regions.flat_map(|(region, runs)| runs.iter().map(move |(id, run)| view(region, id, run, wake))).collect()
+}
+
+fn view(region: &RegionName, rollout: &RolloutId, run: &Run, wake: Option<Time>) -> api::Run {
+    let count = |want: fn(&Standing) -> bool| {
+        u32::try_from(run.standings().filter(|(_, standing)| want(standing)).count()).unwrap_or(u32::MAX)
+    };
+    api::Run {
+        rollout: rollout.to_string(),
+        region: region.to_string(),
+        stage: run.current_stage().map(ToString::to_string).unwrap_or_default(),
+        tally: Some((&run.tally()).into()),
+        in_flight: count(|standing| matches!(standing, Standing::InFlight { .. })),
+        waiting: count(|standing| matches!(standing, Standing::Waiting)),
+        next_wake: wake.filter(|_| !run.is_completed()).map(timestamp),
+        waiting_on: run.halted().map(|why| format!("a person, because {why}")).unwrap_or_default(),
+        completed: run.is_completed(),
+    }
+}
