@@ -1,0 +1,108 @@
+//! Patches and what agents say of them.
+
+use super::{DecodeError, Result, all, enumeration};
+use crate::events::v1 as wire;
+use nightshift_domain::agent::{AgentIdentity, InstallReport};
+use nightshift_domain::patch::{Assessment, Patch, PatchOutcome};
+
+enumeration! {
+    nightshift_domain::patch::Classification => Classification as classification {
+        Critical = Critical, Security = Security, Other = Other,
+    }
+    nightshift_domain::patch::RebootSetting => RebootSetting as reboot_setting {
+        IfRequired = IfRequired, Never = Never, Always = Always,
+    }
+    nightshift_domain::patch::PatchState => PatchState as patch_state {
+        Installed = Installed, Failed = Failed, Pending = Pending, NotSelected = NotSelected, Excluded = Excluded,
+    }
+    nightshift_domain::patch::RebootStatus => RebootStatus as reboot_status {
+        NotNeeded = NotNeeded, Required = Required, Completed = Completed, Failed = Failed,
+    }
+}
+
+impl From<&AgentIdentity> for wire::AgentIdentity {
+    fn from(identity: &AgentIdentity) -> Self {
+        let AgentIdentity { agent_version, boot_id, os, back_end } = identity.clone();
+        Self { agent_version, boot_id, os, back_end }
+    }
+}
+
+impl TryFrom<wire::AgentIdentity> for AgentIdentity {
+    type Error = DecodeError;
+    fn try_from(identity: wire::AgentIdentity) -> Result<Self> {
+        let wire::AgentIdentity { agent_version, boot_id, os, back_end } = identity;
+        if boot_id.is_empty() {
+            return Err(super::missing("boot_id"));
+        }
+        Ok(Self { agent_version, boot_id, os, back_end })
+    }
+}
+
+impl From<&Assessment> for wire::Assessment {
+    fn from(assessment: &Assessment) -> Self {
+        let patch = |patch: &Patch| wire::Patch {
+            name: patch.name.clone(),
+            version: patch.version.clone(),
+            classification: wire::Classification::from(patch.classification).into(),
+            obstacle: patch.obstacle.clone(),
+        };
+        Self {
+            patches: assessment.patches.iter().map(patch).collect(),
+            reboot_pending: assessment.reboot_pending,
+            warnings: assessment.warnings.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::Patch> for Patch {
+    type Error = DecodeError;
+    fn try_from(patch: wire::Patch) -> Result<Self> {
+        let classification = classification(patch.classification)?;
+        Ok(Self { name: patch.name, version: patch.version, classification, obstacle: patch.obstacle })
+    }
+}
+
+impl TryFrom<wire::Assessment> for Assessment {
+    type Error = DecodeError;
+    fn try_from(assessment: wire::Assessment) -> Result<Self> {
+        let wire::Assessment { patches, reboot_pending, warnings } = assessment;
+        Ok(Self { patches: all(patches, "patches")?, reboot_pending, warnings })
+    }
+}
+
+impl From<&InstallReport> for wire::InstallReport {
+    fn from(report: &InstallReport) -> Self {
+        let patch = |patch: &PatchOutcome| wire::PatchOutcome {
+            name: patch.name.clone(),
+            version: patch.version.clone(),
+            classification: wire::Classification::from(patch.classification).into(),
+            state: wire::PatchState::from(patch.state).into(),
+            detail: patch.detail.clone(),
+        };
+        Self {
+            patches: report.patches.iter().map(patch).collect(),
+            reboot: wire::RebootStatus::from(report.reboot).into(),
+            boot_id: report.boot_id.clone(),
+            window_exceeded: report.window_exceeded,
+            error: report.error.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::PatchOutcome> for PatchOutcome {
+    type Error = DecodeError;
+    fn try_from(patch: wire::PatchOutcome) -> Result<Self> {
+        let classification = classification(patch.classification)?;
+        let wire::PatchOutcome { name, version, state, detail, .. } = patch;
+        Ok(Self { name, version, classification, state: patch_state(state)?, detail })
+    }
+}
+
+impl TryFrom<wire::InstallReport> for InstallReport {
+    type Error = DecodeError;
+    fn try_from(report: wire::InstallReport) -> Result<Self> {
+        let wire::InstallReport { patches, reboot, boot_id, window_exceeded, error } = report;
+        let reboot = reboot_status(reboot)?;
+        Ok(Self { patches: all(patches, "patches")?, reboot, boot_id, window_exceeded, error })
+    }
+}

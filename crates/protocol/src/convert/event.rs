@@ -1,0 +1,124 @@
+//! Every event. One table says of each what its fields are; both directions follow from it.
+
+use super::{DecodeError, Result, all, id, ids, missing, required, time, timestamp};
+use crate::events::v1 as wire;
+use nightshift_domain::Event;
+use nightshift_domain::agent::RefusedOrder;
+use wire::event::Kind;
+
+/// How a field travels: `id` (an identifier), `ids`, `optional_id`, `message`, `messages`, `copy` (the same type on
+/// both sides), `text`, `moment`, `feature`.
+macro_rules! to_wire {
+    (id $value:expr) => { $value.to_string() };
+    (ids $value:expr) => { $value.iter().map(ToString::to_string).collect() };
+    (optional_id $value:expr) => { $value.as_ref().map(ToString::to_string) };
+    (message $value:expr) => { Some($value.into()) };
+    (messages $value:expr) => { $value.iter().map(Into::into).collect() };
+    (copy $value:expr) => { *$value };
+    (text $value:expr) => { $value.clone() };
+    (moment $value:expr) => { Some(timestamp(*$value)) };
+    (feature $value:expr) => { wire::Feature::from(*$value).into() };
+}
+
+macro_rules! from_wire {
+    (id $field:ident) => { id($field, stringify!($field))? };
+    (ids $field:ident) => { ids($field, stringify!($field))? };
+    (optional_id $field:ident) => { $field.map(|text| id(text, stringify!($field))).transpose()? };
+    (message $field:ident) => { required($field, stringify!($field))? };
+    (messages $field:ident) => { all($field, stringify!($field))? };
+    (copy $field:ident) => { $field };
+    (text $field:ident) => { $field };
+    (moment $field:ident) => { time($field, stringify!($field))? };
+    (feature $field:ident) => { super::fleet::feature($field)? };
+}
+
+macro_rules! events {
+    ($($variant:ident { $($field:ident: $kind:tt),+ })+) => {
+        impl From<&Event> for wire::Event {
+            fn from(event: &Event) -> Self {
+                let kind = match event {
+                    $(Event::$variant { $($field),+ } => {
+                        Kind::$variant(wire::$variant { $($field: to_wire!($kind $field)),+ })
+                    })+
+                    Event::OrderRefused { vm, report, order, refused: RefusedOrder { code, why } } => {
+                        let (vm, order) = (vm.to_string(), order.to_string());
+                        let (code, why) = (code.clone(), why.clone());
+                        Kind::OrderRefused(wire::OrderRefused { vm, report: *report, order, code, why })
+                    }
+                };
+                Self { kind: Some(kind) }
+            }
+        }
+
+        impl TryFrom<wire::Event> for Event {
+            type Error = DecodeError;
+            fn try_from(event: wire::Event) -> Result<Self> {
+                match event.kind.ok_or_else(|| missing("event (or it is of a kind that this version does not know)"))? {
+                    $(Kind::$variant(wire::$variant { $($field),+ }) => {
+                        let read = || -> Result<Event> { Ok(Event::$variant { $($field: from_wire!($kind $field)),+ }) };
+                        read().map_err(|error| error.within(stringify!($variant)))
+                    })+
+                    Kind::OrderRefused(wire::OrderRefused { vm, report, order, code, why }) => {
+                        let (vm, order) = (id(vm, "OrderRefused.vm")?, id(order, "OrderRefused.order")?);
+                        Ok(Event::OrderRefused { vm, report, order, refused: RefusedOrder { code, why } })
+                    }
+                }
+            }
+        }
+
+        /// The event's name, as in its CloudEvents type.
+        pub(crate) fn name(event: &Event) -> &'static str {
+            match event {
+                $(Event::$variant { .. } => stringify!($variant),)+
+                Event::OrderRefused { .. } => "OrderRefused",
+            }
+        }
+    };
+}
+
+events! {
+    TopologyDeclared { topology: message }
+    FeatureRegistered { subscription: id, feature: feature }
+    VmRegistered { vm: message }
+    VmModelChanged { vm: message }
+    VmRemoved { vm: id }
+    RolloutRequested { rollout: id, policy: message, actor: message }
+    RolloutPlanned { rollout: id, phases: messages }
+    PhaseStarted { rollout: id, phase: copy }
+    TurnGranted { rollout: id, phase: copy, region: id }
+    TurnEnded { rollout: id, phase: copy, region: id, tally: message }
+    PhasePassed { rollout: id, phase: copy, tally: message }
+    PhaseFailed { rollout: id, phase: copy, tally: message, why: text }
+    RolloutHalted { rollout: id, phase: copy, region: optional_id, why: text }
+    RolloutPaused { rollout: id, actor: message }
+    RolloutResumed { rollout: id, actor: message }
+    RolloutCancelled { rollout: id, actor: message }
+    RolloutCompleted { rollout: id, tally: message }
+    RunStarted { rollout: id, region: id, phase: copy, policy: message }
+    RunEnlisted { rollout: id, members: messages }
+    StageStarted { rollout: id, stage: message }
+    StageEnded { rollout: id, stage: message }
+    StepStarted { rollout: id, step: message, vms: ids }
+    StepEnded { rollout: id, step: message, tally: message }
+    WatchRequested { rollout: id, vms: ids }
+    OrderPlaced { order: message }
+    VmDeferred { rollout: id, vm: id, why: text }
+    VmSkipped { rollout: id, vm: id, why: text }
+    VmSettled { rollout: id, vm: id, order: id, outcome: message }
+    RunHeld { rollout: id, why: text }
+    RunReleased { rollout: id }
+    RunHalted { rollout: id, step: message, why: text }
+    RunCompleted { rollout: id, tally: message }
+    EnrolmentTokenIssued { vm: id, token_sha256: text, expires: moment }
+    AgentEnrolled { vm: id, token_sha256: text, certificate_sha256: text }
+    AgentConnected { vm: id, identity: message }
+    AgentEnabled { vm: id, report: copy }
+    AgentAssessed { vm: id, report: copy, assessment: message }
+    OrderAccepted { vm: id, report: copy, order: id }
+    OrderFinished { vm: id, report: copy, order: id, result: message }
+    AgentRebooted { vm: id, report: copy, order: id, boot_id: text }
+    WatchOpened { vm: id, rollout: id, baseline: message }
+    HealthConfirmed { vm: id, order: id }
+    HealthFailed { vm: id, order: id, signal: message }
+    HealthUnknown { vm: id, order: id, why: text }
+}

@@ -1,0 +1,141 @@
+//! Members, stages, steps, orders.
+
+use super::agent::{classification, reboot_setting};
+use super::fleet::time_zone;
+use super::{DecodeError, Result, id, missing, number, required, time, timestamp};
+use crate::events::v1 as wire;
+use nightshift_domain::event::{Order, Outcome};
+use nightshift_domain::layout::{Member, StageKey, StepKey};
+
+impl From<&Member> for wire::Member {
+    fn from(member: &Member) -> Self {
+        Self {
+            vm: member.vm.to_string(),
+            subscription: member.subscription.to_string(),
+            placement: Some((&member.placement).into()),
+            window: Some((&member.window).into()),
+            time_zone: member.time_zone.name().to_owned(),
+        }
+    }
+}
+
+impl TryFrom<wire::Member> for Member {
+    type Error = DecodeError;
+    fn try_from(member: wire::Member) -> Result<Self> {
+        Ok(Self {
+            vm: id(member.vm, "vm")?,
+            subscription: id(member.subscription, "subscription")?,
+            placement: required(member.placement, "placement")?,
+            window: required(member.window, "window")?,
+            time_zone: time_zone(&member.time_zone)?,
+        })
+    }
+}
+
+impl From<&StageKey> for wire::StageKey {
+    fn from(stage: &StageKey) -> Self {
+        use wire::stage_key::Kind;
+        let kind = match stage {
+            StageKey::Zoneless => Kind::Zoneless(wire::Zoneless {}),
+            StageKey::Zone(zone) => Kind::Zone(zone.to_string()),
+        };
+        Self { kind: Some(kind) }
+    }
+}
+
+impl TryFrom<wire::StageKey> for StageKey {
+    type Error = DecodeError;
+    fn try_from(stage: wire::StageKey) -> Result<Self> {
+        use wire::stage_key::Kind;
+        Ok(match stage.kind.ok_or_else(|| missing("kind"))? {
+            Kind::Zoneless(_) => StageKey::Zoneless,
+            Kind::Zone(zone) => StageKey::Zone(id(zone, "zone")?),
+        })
+    }
+}
+
+impl From<&StepKey> for wire::StepKey {
+    fn from(step: &StepKey) -> Self {
+        use wire::step_key::Kind;
+        let kind = match step {
+            StepKey::UpdateDomain { set, update_domain } => {
+                let (set, update_domain) = (set.to_string(), u32::from(*update_domain));
+                Kind::UpdateDomain(wire::UpdateDomainStep { set, update_domain })
+            }
+            StepKey::Batch(batch) => Kind::Batch(*batch),
+            StepKey::ZoneBatch { zone, batch } => {
+                Kind::ZoneBatch(wire::ZoneBatchStep { zone: zone.to_string(), batch: *batch })
+            }
+        };
+        Self { kind: Some(kind) }
+    }
+}
+
+impl TryFrom<wire::StepKey> for StepKey {
+    type Error = DecodeError;
+    fn try_from(step: wire::StepKey) -> Result<Self> {
+        use wire::step_key::Kind;
+        Ok(match step.kind.ok_or_else(|| missing("kind"))? {
+            Kind::UpdateDomain(wire::UpdateDomainStep { set, update_domain }) => {
+                let update_domain = number(update_domain, "update_domain")?;
+                StepKey::UpdateDomain { set: id(set, "set")?, update_domain }
+            }
+            Kind::Batch(batch) => StepKey::Batch(batch),
+            Kind::ZoneBatch(wire::ZoneBatchStep { zone, batch }) => {
+                StepKey::ZoneBatch { zone: id(zone, "zone")?, batch }
+            }
+        })
+    }
+}
+
+impl From<&Order> for wire::Order {
+    fn from(order: &Order) -> Self {
+        let classifications = order.classifications.iter().map(|c| wire::Classification::from(*c).into());
+        Self {
+            id: order.id.to_string(),
+            rollout: order.rollout.to_string(),
+            vm: order.vm.to_string(),
+            not_after: Some(timestamp(order.not_after)),
+            deadline: Some(timestamp(order.deadline)),
+            reboot: wire::RebootSetting::from(order.reboot).into(),
+            classifications: classifications.collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::Order> for Order {
+    type Error = DecodeError;
+    fn try_from(order: wire::Order) -> Result<Self> {
+        Ok(Self {
+            id: id(order.id, "id")?,
+            rollout: id(order.rollout, "rollout")?,
+            vm: id(order.vm, "vm")?,
+            not_after: time(order.not_after, "not_after")?,
+            deadline: time(order.deadline, "deadline")?,
+            reboot: reboot_setting(order.reboot)?,
+            classifications: order.classifications.into_iter().map(classification).collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl From<&Outcome> for wire::Outcome {
+    fn from(outcome: &Outcome) -> Self {
+        use wire::outcome::Kind;
+        let kind = match outcome {
+            Outcome::Healthy => Kind::Healthy(wire::Healthy {}),
+            Outcome::Failed { why } => Kind::Failed(wire::Failed { why: why.clone() }),
+        };
+        Self { kind: Some(kind) }
+    }
+}
+
+impl TryFrom<wire::Outcome> for Outcome {
+    type Error = DecodeError;
+    fn try_from(outcome: wire::Outcome) -> Result<Self> {
+        use wire::outcome::Kind;
+        Ok(match outcome.kind.ok_or_else(|| missing("kind"))? {
+            Kind::Healthy(_) => Outcome::Healthy,
+            Kind::Failed(wire::Failed { why }) => Outcome::Failed { why },
+        })
+    }
+}

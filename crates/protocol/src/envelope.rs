@@ -1,0 +1,205 @@
+//! An event with its CloudEvents 1.0 attributes, sealed by the hash of the one before it.
+
+use crate::convert::{DecodeError, name, time, timestamp};
+use crate::events::v1 as wire;
+use nightshift_domain::{Aggregate, Chain, Event, Fact, Partition, Time};
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+/// A SHA-256.
+pub type Hash = [u8; 32];
+
+const SUBJECT: &str = "nightshift.v1.";
+const TYPE: &str = "nightshift.v1.";
+const SOURCE: &str = "nightshift/";
+const PREVIOUS_HASH: &str = "Nightshift-Previous-Hash";
+
+/// An event as it is stored and sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Envelope {
+    /// Unique; the same when a write is tried again.
+    pub id: String,
+    /// `nightshift/<service>`.
+    pub source: String,
+    /// `nightshift.v1.<Event>`.
+    pub event_type: String,
+    /// When it was decided.
+    pub time: Time,
+    /// `nightshift.v1.<partition>.<aggregate>.<id>`; on NATS also the subject it is published to.
+    pub subject: String,
+    /// W3C Trace Context.
+    pub traceparent: Option<String>,
+    /// The hash of the event before it in its chain; all zero for the first.
+    pub previous_hash: Hash,
+    /// The protobuf event.
+    pub data: Vec<u8>,
+}
+
+impl Envelope {
+    /// Puts an event into its envelope.
+    pub fn seal(
+        id: Uuid,
+        source: &str,
+        partition: &Partition,
+        at: Time,
+        event: &Event,
+        traceparent: Option<String>,
+        previous_hash: Hash,
+    ) -> Self {
+        Self {
+            id: id.hyphenated().to_string(),
+            source: format!("{SOURCE}{source}"),
+            event_type: format!("{TYPE}{}", name(event)),
+            time: at,
+            subject: format!("{SUBJECT}{partition}.{}", event.aggregate()),
+            traceparent,
+            previous_hash,
+            data: wire::Event::from(event).encode_to_vec(),
+        }
+    }
+
+    /// The hash of everything in it. Each part goes in with its length, so that no two envelopes read alike.
+    pub fn hash(&self) -> Hash {
+        let mut hasher = Sha256::new();
+        let time = self.time.timestamp_nanos_opt().unwrap_or(i64::MAX).to_be_bytes();
+        let traceparent = self.traceparent.as_deref().unwrap_or_default();
+        let parts: [&[u8]; 8] = [
+            self.id.as_bytes(),
+            self.source.as_bytes(),
+            self.event_type.as_bytes(),
+            &time,
+            self.subject.as_bytes(),
+            traceparent.as_bytes(),
+            &self.previous_hash,
+            &self.data,
+        ];
+        for part in parts {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        hasher.finalize().into()
+    }
+
+    /// What happened, when, and where it is recorded.
+    pub fn fact(&self) -> Result<Fact, DecodeError> {
+        let event = Event::try_from(self.wire_event()?)?;
+        let (partition, aggregate) = self.place()?;
+        if event.aggregate() != aggregate {
+            let what = format!("\"{}\" is not where an event about {} belongs", self.subject, event.aggregate());
+            return Err(DecodeError::new("subject", what));
+        }
+        Ok(Fact { partition, at: self.time, event })
+    }
+
+    /// The chain in which the event stands.
+    pub fn chain(&self) -> Result<Chain, DecodeError> {
+        let (partition, aggregate) = self.place()?;
+        Ok(Chain::of(&partition, &aggregate))
+    }
+
+    /// The partition, by the subject.
+    pub fn partition(&self) -> Result<Partition, DecodeError> {
+        self.place().map(|(partition, _)| partition)
+    }
+
+    /// What the event is about, by the subject.
+    pub fn aggregate(&self) -> Result<Aggregate, DecodeError> {
+        self.place().map(|(_, aggregate)| aggregate)
+    }
+
+    /// As protobuf.
+    pub fn encode(&self) -> Vec<u8> {
+        wire::Envelope::from(self).encode_to_vec()
+    }
+
+    /// From protobuf.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let envelope = wire::Envelope::decode(bytes).map_err(|error| DecodeError::new("envelope", error))?;
+        Self::try_from(envelope)
+    }
+
+    /// The attributes as headers of a NATS message whose body is `data`.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("ce-specversion", "1.0".to_owned()),
+            ("ce-id", self.id.clone()),
+            ("ce-source", self.source.clone()),
+            ("ce-type", self.event_type.clone()),
+            ("ce-time", self.time.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)),
+            ("ce-subject", self.subject.clone()),
+            ("ce-datacontenttype", "application/protobuf".to_owned()),
+            (PREVIOUS_HASH, hex::encode(self.previous_hash)),
+        ];
+        headers.extend(self.traceparent.clone().map(|traceparent| ("traceparent", traceparent)));
+        headers
+    }
+
+    /// From the headers and the body of a NATS message.
+    pub fn from_headers(get: impl Fn(&str) -> Option<String>, data: Vec<u8>) -> Result<Self, DecodeError> {
+        let header = |name: &str| get(name).ok_or_else(|| DecodeError::new(name, "missing"));
+        let time = header("ce-time")?;
+        let previous_hash = header(PREVIOUS_HASH)?;
+        Ok(Self {
+            id: header("ce-id")?,
+            source: header("ce-source")?,
+            event_type: header("ce-type")?,
+            time: time.parse().map_err(|_| DecodeError::new("ce-time", format!("\"{time}\" is no moment")))?,
+            subject: header("ce-subject")?,
+            traceparent: get("traceparent"),
+            previous_hash: hash_from(&hex::decode(&previous_hash).unwrap_or_default(), PREVIOUS_HASH)?,
+            data,
+        })
+    }
+
+    pub(crate) fn wire_event(&self) -> Result<wire::Event, DecodeError> {
+        wire::Event::decode(self.data.as_slice()).map_err(|error| DecodeError::new("data", error))
+    }
+
+    /// `nightshift.v1.<partition>.<kind>.<id>`; a region's partition has a dot of its own.
+    fn place(&self) -> Result<(Partition, Aggregate), DecodeError> {
+        let wrong = || DecodeError::new("subject", format!("\"{}\" is not a subject of Nightshift", self.subject));
+        let rest = self.subject.strip_prefix(SUBJECT).ok_or_else(wrong)?;
+        let mut parts = rest.rsplitn(3, '.');
+        let (Some(id), Some(kind), Some(partition)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(wrong());
+        };
+        let partition = partition.parse().map_err(|error| DecodeError::new("subject", error))?;
+        Ok((partition, Aggregate { kind: kind.to_owned(), id: id.to_owned() }))
+    }
+}
+
+fn hash_from(bytes: &[u8], field: &str) -> Result<Hash, DecodeError> {
+    bytes.try_into().map_err(|_| DecodeError::new(field, format!("{} bytes instead of 32", bytes.len())))
+}
+
+impl From<&Envelope> for wire::Envelope {
+    fn from(envelope: &Envelope) -> Self {
+        Self {
+            id: envelope.id.clone(),
+            source: envelope.source.clone(),
+            r#type: envelope.event_type.clone(),
+            time: Some(timestamp(envelope.time)),
+            subject: envelope.subject.clone(),
+            traceparent: envelope.traceparent.clone().unwrap_or_default(),
+            previous_hash: envelope.previous_hash.to_vec().into(),
+            data: envelope.data.clone().into(),
+        }
+    }
+}
+
+impl TryFrom<wire::Envelope> for Envelope {
+    type Error = DecodeError;
+    fn try_from(envelope: wire::Envelope) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: envelope.id,
+            source: envelope.source,
+            event_type: envelope.r#type,
+            time: time(envelope.time, "time")?,
+            subject: envelope.subject,
+            traceparent: Some(envelope.traceparent).filter(|text| !text.is_empty()),
+            previous_hash: hash_from(&envelope.previous_hash, "previous_hash")?,
+            data: envelope.data.into(),
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! The JSON view of an event: CloudEvents' own JSON format, with the payload in protobuf's JSON mapping.
+
+use crate::convert::DecodeError;
+use crate::envelope::Envelope;
+use serde_json::{Value, json};
+
+/// The event as a CloudEvents JSON document.
+pub fn event_json(envelope: &Envelope) -> Result<Value, DecodeError> {
+    let event = serde_json::to_value(envelope.wire_event()?).map_err(|error| DecodeError::new("data", error))?;
+    // {"orderPlaced": {…}}: the name is in the type already.
+    let data = match event {
+        Value::Object(kinds) => kinds.into_iter().next().map(|(_, data)| data).unwrap_or(Value::Null),
+        other => other,
+    };
+    let mut document = json!({
+        "specversion": "1.0",
+        "id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.event_type,
+        "time": envelope.time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+        "subject": envelope.subject,
+        "previoushash": hex::encode(envelope.previous_hash),
+        "data": data,
+    });
+    if let Some(traceparent) = &envelope.traceparent {
+        document["traceparent"] = json!(traceparent);
+    }
+    Ok(document)
+}
