@@ -1,0 +1,230 @@
+//! One example of every event, with the partition where it belongs.
+
+use chrono::Duration;
+use nightshift_domain::agent::{AgentIdentity, InstallReport, RefusedOrder};
+use nightshift_domain::event::{Order, Outcome};
+use nightshift_domain::fleet::{Feature, Image, Os, PatchMode, Placement, Vm};
+use nightshift_domain::health::{Baseline, Signal};
+use nightshift_domain::layout::{Member, StageKey, StepKey};
+use nightshift_domain::patch::{
+    Assessment, Classification, Patch, PatchOutcome, PatchState, RebootSetting, RebootStatus,
+};
+use nightshift_domain::plan::{PlannedPhase, PlannedRegion};
+use nightshift_domain::policy::Policy;
+use nightshift_domain::rollout::{Actor, Tally};
+use nightshift_domain::topology::{Region, Topology};
+use nightshift_domain::window::Window;
+use nightshift_domain::{
+    AvailabilitySetId, Event, OrderId, Partition, RegionName, RolloutId, SubscriptionId, Time, VmId, ZoneName,
+};
+
+fn at(text: &str) -> Time {
+    text.parse().unwrap()
+}
+
+pub fn examples() -> Vec<(Partition, Event)> {
+    let region = RegionName::new("west-europe").unwrap();
+    let events = fleet().into_iter().map(|event| (Partition::Fleet, event));
+    let events = events.chain(rollout().into_iter().map(|event| (Partition::Rollout, event)));
+    let of_region = run().into_iter().chain(agent()).chain(health());
+    events.chain(of_region.map(|event| (Partition::Region(region.clone()), event))).collect()
+}
+
+fn vm() -> VmId {
+    VmId::new("vm-1").unwrap()
+}
+
+fn rollout_id() -> RolloutId {
+    RolloutId::new("2026-01").unwrap()
+}
+
+fn order_id() -> OrderId {
+    OrderId::new("order-1").unwrap()
+}
+
+fn region() -> RegionName {
+    RegionName::new("west-europe").unwrap()
+}
+
+fn zone() -> ZoneName {
+    ZoneName::new("west-europe-1").unwrap()
+}
+
+fn set() -> Placement {
+    Placement::AvailabilitySet { set: AvailabilitySetId::new("db").unwrap(), update_domain: 4 }
+}
+
+fn model(placement: Placement) -> Vm {
+    Vm {
+        id: vm(),
+        subscription: SubscriptionId::new("retail").unwrap(),
+        resource_group: "Retail-Web".into(),
+        region: region(),
+        placement,
+        os: Os::Windows,
+        image: Image {
+            publisher: "MicrosoftWindowsServer".into(),
+            offer: "WindowsServer".into(),
+            sku: "2019-Datacenter".into(),
+        },
+        patch_mode: PatchMode::AutomaticByPlatform,
+        time_zone: Some(chrono_tz::Asia::Kathmandu),
+        window: Some(Window::parse("23:00", "05:30").unwrap()),
+    }
+}
+
+fn fleet() -> Vec<Event> {
+    let pair = RegionName::new("north-europe").unwrap();
+    let time_zone = chrono_tz::Europe::Amsterdam;
+    let regions = [
+        Region { name: region(), time_zone, pair: Some(pair.clone()), zones: [zone()].into() },
+        Region { name: pair, time_zone, pair: None, zones: [].into() },
+    ];
+    vec![
+        Event::TopologyDeclared { topology: Topology::new(Window::default_off_peak(), regions).unwrap() },
+        Event::FeatureRegistered {
+            subscription: SubscriptionId::new("retail").unwrap(),
+            feature: Feature::InGuestAutoPatchVMPreview,
+        },
+        Event::VmRegistered { vm: model(Placement::Zone(zone())) },
+        Event::VmModelChanged { vm: model(set()) },
+        Event::VmRemoved { vm: vm() },
+    ]
+}
+
+fn rollout() -> Vec<Event> {
+    let rollout = rollout_id();
+    let actor = || Actor { name: "ada".into(), reason: "monthly".into() };
+    let tally = Tally { healthy: 4, failed: 3, skipped: 2, deferred: 1 };
+    let policy = Policy { bake: Duration::hours(1), ..Policy::default() };
+    let planned = PlannedRegion { region: region(), vms: 10, why: "the smallest".into() };
+    let r = || rollout.clone();
+    vec![
+        Event::RolloutRequested { rollout: r(), policy, actor: actor() },
+        Event::RolloutPlanned { rollout: r(), phases: vec![PlannedPhase { regions: vec![planned] }] },
+        Event::PhaseStarted { rollout: r(), phase: 0 },
+        Event::TurnGranted { rollout: r(), phase: 0, region: region() },
+        Event::TurnEnded { rollout: r(), phase: 0, region: region(), tally },
+        Event::PhasePassed { rollout: r(), phase: 0, tally },
+        Event::PhaseFailed { rollout: r(), phase: 0, tally, why: "3 of 7 VMs failed".into() },
+        Event::RolloutHalted { rollout: r(), phase: 0, region: Some(region()), why: "boom".into() },
+        Event::RolloutPaused { rollout: r(), actor: actor() },
+        Event::RolloutResumed { rollout: r(), actor: actor() },
+        Event::RolloutCancelled { rollout: r(), actor: actor() },
+        Event::RolloutCompleted { rollout: r(), tally },
+    ]
+}
+
+fn run() -> Vec<Event> {
+    let rollout = rollout_id();
+    let r = || rollout.clone();
+    let member = Member {
+        vm: vm(),
+        subscription: SubscriptionId::new("retail").unwrap(),
+        placement: Placement::Standalone,
+        window: Window::default_off_peak(),
+        time_zone: chrono_tz::Asia::Kathmandu,
+    };
+    let step = || StepKey::UpdateDomain { set: AvailabilitySetId::new("db").unwrap(), update_domain: 4 };
+    let order = Order {
+        id: order_id(),
+        rollout: r(),
+        vm: vm(),
+        not_after: at("2026-01-13T22:15:00Z"),
+        deadline: at("2026-01-13T23:45:00Z"),
+        reboot: RebootSetting::IfRequired,
+        classifications: vec![Classification::Critical, Classification::Security],
+    };
+    let tally = Tally { healthy: 1, ..Tally::default() };
+    vec![
+        Event::RunStarted { rollout: r(), region: region(), phase: 1, policy: Policy::default() },
+        Event::RunEnlisted { rollout: r(), members: vec![member] },
+        Event::StageStarted { rollout: r(), stage: StageKey::Zoneless },
+        Event::StageEnded { rollout: r(), stage: StageKey::Zone(zone()) },
+        Event::StepStarted { rollout: r(), step: step(), vms: vec![vm()] },
+        Event::StepEnded { rollout: r(), step: StepKey::ZoneBatch { zone: zone(), batch: 2 }, tally },
+        Event::WatchRequested { rollout: r(), vms: vec![vm()] },
+        Event::OrderPlaced { order },
+        Event::VmDeferred { rollout: r(), vm: vm(), why: "silent".into() },
+        Event::VmSkipped { rollout: r(), vm: vm(), why: "ill".into() },
+        Event::VmSettled {
+            rollout: r(),
+            vm: vm(),
+            order: order_id(),
+            outcome: Outcome::Failed { why: "boom".into() },
+        },
+        Event::RunHeld { rollout: r(), why: "paused".into() },
+        Event::RunReleased { rollout: r() },
+        Event::RunHalted { rollout: r(), step: StepKey::Batch(3), why: "boom".into() },
+        Event::RunCompleted { rollout: r(), tally },
+    ]
+}
+
+fn agent() -> Vec<Event> {
+    let (vm, order) = (vm, order_id);
+    let identity = AgentIdentity {
+        agent_version: "0.1.0".into(),
+        boot_id: "b".into(),
+        os: "Debian".into(),
+        back_end: "apt".into(),
+    };
+    let patch = Patch {
+        name: "openssl".into(),
+        version: "1.1".into(),
+        classification: Classification::Security,
+        obstacle: Some("held".into()),
+    };
+    let outcome = PatchOutcome {
+        name: "openssl".into(),
+        version: "1.1".into(),
+        classification: Classification::Security,
+        state: PatchState::Excluded,
+        detail: "held".into(),
+    };
+    let result = InstallReport {
+        patches: vec![outcome],
+        reboot: RebootStatus::Completed,
+        boot_id: "b".into(),
+        window_exceeded: true,
+        error: Some("no space".into()),
+    };
+    let refused = RefusedOrder { code: "Expired".into(), why: "too late".into() };
+    vec![
+        Event::EnrolmentTokenIssued {
+            vm: vm(),
+            token_sha256: "aa".into(),
+            expires: at("2026-01-13T23:00:00Z"),
+        },
+        Event::AgentEnrolled { vm: vm(), token_sha256: "aa".into(), certificate_sha256: "bb".into() },
+        Event::AgentConnected { vm: vm(), identity },
+        Event::AgentEnabled { vm: vm(), report: 1 },
+        Event::AgentAssessed {
+            vm: vm(),
+            report: 2,
+            assessment: Assessment { patches: vec![patch], reboot_pending: true, warnings: vec!["slow".into()] },
+        },
+        Event::OrderAccepted { vm: vm(), report: 3, order: order() },
+        Event::OrderFinished { vm: vm(), report: 4, order: order(), result },
+        Event::OrderRefused { vm: vm(), report: 5, order: order(), refused },
+        Event::AgentRebooted { vm: vm(), report: 6, order: order(), boot_id: "c".into() },
+    ]
+}
+
+fn health() -> Vec<Event> {
+    let signal = Signal {
+        vm: vm(),
+        at: at("2026-01-13T22:30:00Z"),
+        boot_id: "b".into(),
+        ailment: Some("unit down".into()),
+    };
+    vec![
+        Event::WatchOpened {
+            vm: vm(),
+            rollout: rollout_id(),
+            baseline: Baseline::Ill { ailment: "disk full".into() },
+        },
+        Event::HealthConfirmed { vm: vm(), order: order_id() },
+        Event::HealthFailed { vm: vm(), order: order_id(), signal },
+        Event::HealthUnknown { vm: vm(), order: order_id(), why: "no signal".into() },
+    ]
+}
