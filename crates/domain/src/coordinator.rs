@@ -82,6 +82,11 @@ impl Mind for Coordinator {
 }
 
 impl Coordinator {
+    /// The same account, for these regions; for all if absent.
+    pub fn of(self, mine: Option<BTreeSet<RegionName>>) -> Self {
+        Self { mine, ..self }
+    }
+
     fn apply_rollout(&mut self, event: &Event) {
         if let Event::RolloutRequested { rollout, policy, .. } = event {
             let asked =

@@ -248,11 +248,7 @@ where
                 Job::Change(change) => change(&mut self.mind, now),
                 Job::Command(command) => {
                     let mut decided = (command.decide)(&self.mind, now);
-                    let taken = |decisions: &[Decision]| {
-                        let chains = || group.iter().flat_map(|(_, decisions)| decisions).map(|d| &d.chain);
-                        decisions.iter().any(|decision| chains().any(|chain| *chain == decision.chain))
-                    };
-                    if decided.as_ref().is_ok_and(|decisions| taken(decisions)) {
+                    if decided.as_ref().is_ok_and(|decisions| share_a_chain(&group, decisions)) {
                         self.carry_out(std::mem::take(&mut group)).await;
                         decided = (command.decide)(&self.mind, now);
                     }
@@ -319,6 +315,11 @@ impl<M> Command<M> {
         // Who asked may have gone away; the facts stay.
         drop(self.reply.send(answer));
     }
+}
+
+fn share_a_chain<M>(group: &[(Command<M>, Vec<Decision>)], decisions: &[Decision]) -> bool {
+    let taken = || group.iter().flat_map(|(_, decisions)| decisions).map(|decision| &decision.chain);
+    decisions.iter().any(|decision| taken().any(|chain| *chain == decision.chain))
 }
 
 async fn wait(clock: &Clock, until: Option<Time>) {

@@ -87,3 +87,11 @@ async fn first_end(tasks: &mut JoinSet<anyhow::Result<()>>, shutdown: &Cancellat
         }
     }
 }
+
+impl<S> Context<S> {
+    /// The same for another service of this process, with a folder of its own.
+    pub fn of<T>(self, name: &str, settings: T) -> Context<T> {
+        let Self { data, settings: _, log, signals, clock, shutdown } = self;
+        Context { data: data.join(name), settings, log, signals, clock, shutdown }
+    }
+}

@@ -1,1 +1,60 @@
-//! Placeholder until this room is built.
+//! console is people's door: it reads everything and decides nothing.
+
+mod events;
+mod http;
+mod service;
+mod view;
+mod views;
+
+use anyhow::Context as _;
+use nightshift_runtime::host::{self, Setup};
+use nightshift_runtime::snapshot::Snapshots;
+use nightshift_runtime::{Context, Service};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use view::View;
+
+/// The service's name.
+pub const NAME: &str = "console";
+
+/// What only this service is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where HTTP is served: JSON and live events (SSE).
+    pub http_listen: SocketAddr,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { http_listen: SocketAddr::from(([127, 0, 0, 1], 7780)) }
+    }
+}
+
+/// Starts the view, its HTTP, and offers its gRPC.
+pub async fn build(context: Context<Settings>) -> anyhow::Result<Service> {
+    let listen = context.settings.http_listen;
+    let http = TcpListener::bind(listen).await.with_context(|| format!("service.http_listen = \"{listen}\""))?;
+    build_on(context, http).await
+}
+
+/// The same, with the HTTP socket already bound.
+pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::Result<Service> {
+    let mut tasks = JoinSet::new();
+    let setup = Setup {
+        name: NAME,
+        mind: Option::<View>::unwrap_or_default,
+        log: context.log.clone(),
+        clock: context.clock,
+        snapshots: Snapshots::open(&context.data)?,
+        shutdown: context.shutdown.clone(),
+    };
+    let host = host::start(setup, &mut tasks).await?;
+    let router = http::router(host.clone(), context.log.clone());
+    tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
+    let ended = context.shutdown.clone().cancelled_owned();
+    tasks.spawn(async move { Ok(axum::serve(http, router).with_graceful_shutdown(ended).await?) });
+    Ok(Service { routes: service::routes(host, context.log, context.shutdown), tasks })
+}

@@ -28,7 +28,7 @@ pub async fn build(context: Context<Settings>) -> anyhow::Result<Service> {
     let mine = context.settings.regions;
     let setup = Setup {
         name: NAME,
-        mind: |kept: Option<Coordinator>| Coordinator { mine, ..kept.unwrap_or_default() },
+        mind: |kept: Option<Coordinator>| kept.unwrap_or_default().of(mine),
         log: context.log,
         clock: context.clock,
         snapshots: Snapshots::open(&context.data)?,

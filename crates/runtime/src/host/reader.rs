@@ -72,7 +72,7 @@ impl Reader {
             // Nothing is followed yet, or every subscription ended, each with an error that was returned before.
             return std::future::pending().await;
         };
-        let mut facts = self.receive(first)?;
+        let mut facts: Vec<Fact> = self.receive(first)?.into_iter().collect();
         for _ in 1..READY_AT_ONCE {
             let Some(Some(more)) = futures::FutureExt::now_or_never(self.incoming.next()) else { break };
             facts.extend(self.receive(more)?);

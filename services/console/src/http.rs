@@ -1,0 +1,108 @@
+//! JSON and live events over HTTP, for browsers and scripts. The JSON is the protobuf API's own mapping.
+
+use crate::view::View;
+use crate::{events, service};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use futures::stream::{Stream, StreamExt as _};
+use nightshift_domain::{Partition, RolloutId, VmId};
+use nightshift_event_log::{EventLog, ReadError, Recorded};
+use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::json::event_json;
+use nightshift_runtime::Host;
+use nightshift_runtime::status::invalid;
+use serde::Deserialize;
+use std::sync::Arc;
+use tonic::{Code, Status};
+
+#[derive(Clone)]
+struct Door {
+    host: Host<View>,
+    log: Arc<dyn EventLog>,
+}
+
+pub(crate) fn router(host: Host<View>, log: Arc<dyn EventLog>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/v1/vms", get(vms))
+        .route("/v1/vms/{vm}", get(vm))
+        .route("/v1/rollouts", get(rollouts))
+        .route("/v1/rollouts/{rollout}", get(rollout))
+        .route("/v1/events/{partition}", get(live_events))
+        .with_state(Door { host, log })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct Page {
+    region: String,
+    page_size: u32,
+    page_token: String,
+}
+
+async fn vms(State(door): State<Door>, Query(page): Query<Page>) -> Result<Json<api::ListVmsResponse>, Refused> {
+    let Page { region, page_size, page_token } = page;
+    let request = api::ListVmsRequest { region, page_size, page_token };
+    Ok(Json(service::list_vms(&door.host, request).await?))
+}
+
+async fn vm(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<api::VmView>, Refused> {
+    Ok(Json(service::get_vm(&door.host, VmId::new(id).map_err(invalid)?).await?))
+}
+
+async fn rollouts(State(door): State<Door>) -> Result<Json<api::ListRolloutsResponse>, Refused> {
+    Ok(Json(api::ListRolloutsResponse { rollouts: service::list_rollouts(&door.host).await? }))
+}
+
+async fn rollout(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<api::RolloutView>, Refused> {
+    Ok(Json(service::get_rollout(&door.host, RolloutId::new(id).map_err(invalid)?).await?))
+}
+
+/// A partition as server-sent events, from the beginning or from where the browser's `Last-Event-ID` says.
+async fn live_events(
+    State(door): State<Door>,
+    Path(partition): Path<String>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<SseEvent, axum::Error>>>, Refused> {
+    let partition: Partition = partition.parse().map_err(invalid)?;
+    let after = match headers.get("last-event-id").map(|id| id.to_str().map(str::parse)) {
+        None => 0,
+        Some(Ok(Ok(position))) => position,
+        Some(_) => return Err(invalid("Last-Event-ID: not a position").into()),
+    };
+    let events = events::read(door.log, partition, after, true).await.map_err(service::unreadable)?;
+    Ok(Sse::new(events.map(sse_event)).keep_alive(KeepAlive::default()))
+}
+
+fn sse_event(event: Result<Recorded, ReadError>) -> Result<SseEvent, axum::Error> {
+    let recorded = event.map_err(axum::Error::new)?;
+    let json = event_json(&recorded.envelope).map_err(axum::Error::new)?;
+    SseEvent::default().id(recorded.position.to_string()).json_data(json)
+}
+
+/// A refusal as HTTP says it.
+struct Refused(Status);
+
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        Self(status)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = match self.0.code() {
+            Code::InvalidArgument => StatusCode::BAD_REQUEST,
+            Code::NotFound => StatusCode::NOT_FOUND,
+            Code::FailedPrecondition => StatusCode::CONFLICT,
+            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(serde_json::json!({ "error": { "message": self.0.message() } }))).into_response()
+    }
+}

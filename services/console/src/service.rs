@@ -1,0 +1,172 @@
+//! The gRPC of the console.
+
+use crate::view::View;
+use crate::{events, views};
+use futures::stream::{self, BoxStream, StreamExt as _};
+use nightshift_domain::{Partition, Refusal, RolloutId, VmId};
+use nightshift_event_log::{EventLog, ReadError, Recorded};
+use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::api::v1::console_service_server::{ConsoleService, ConsoleServiceServer};
+use nightshift_runtime::Host;
+use nightshift_runtime::status::{invalid, refused};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+const DEFAULT_PAGE: usize = 1_000;
+/// A watcher is shown the newest state this often, however much happens in between.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+
+pub(crate) fn routes(host: Host<View>, log: Arc<dyn EventLog>, shutdown: CancellationToken) -> Routes {
+    Routes::new(ConsoleServiceServer::new(Console { host, log, shutdown }))
+}
+
+struct Console {
+    host: Host<View>,
+    log: Arc<dyn EventLog>,
+    shutdown: CancellationToken,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl ConsoleService for Console {
+    async fn list_vms(&self, request: Request<api::ListVmsRequest>) -> Answer<api::ListVmsResponse> {
+        let request = request.into_inner();
+        Ok(Response::new(list_vms(&self.host, request).await?))
+    }
+
+    async fn get_vm(&self, request: Request<api::GetVmRequest>) -> Answer<api::GetVmResponse> {
+        let id = VmId::new(request.into_inner().vm).map_err(invalid)?;
+        let vm = get_vm(&self.host, id).await?;
+        Ok(Response::new(api::GetVmResponse { vm: Some(vm) }))
+    }
+
+    async fn list_rollouts(&self, _: Request<api::ListRolloutsRequest>) -> Answer<api::ListRolloutsResponse> {
+        Ok(Response::new(api::ListRolloutsResponse { rollouts: list_rollouts(&self.host).await? }))
+    }
+
+    async fn get_rollout(&self, request: Request<api::GetRolloutRequest>) -> Answer<api::GetRolloutResponse> {
+        let id = RolloutId::new(request.into_inner().rollout).map_err(invalid)?;
+        let rollout = get_rollout(&self.host, id).await?;
+        Ok(Response::new(api::GetRolloutResponse { rollout: Some(rollout) }))
+    }
+
+    type WatchRolloutStream = BoxStream<'static, Result<api::WatchRolloutResponse, Status>>;
+
+    async fn watch_rollout(&self, request: Request<api::WatchRolloutRequest>) -> Answer<Self::WatchRolloutStream> {
+        let id = RolloutId::new(request.into_inner().rollout).map_err(invalid)?;
+        let first = get_rollout(&self.host, id.clone()).await?;
+        let ended = self.shutdown.clone().cancelled_owned();
+        Ok(Response::new(watch(self.host.clone(), id, first).take_until(ended).boxed()))
+    }
+
+    type ReadEventsStream = BoxStream<'static, Result<api::ReadEventsResponse, Status>>;
+
+    async fn read_events(&self, request: Request<api::ReadEventsRequest>) -> Answer<Self::ReadEventsStream> {
+        let request = request.into_inner();
+        let partition: Partition = request.partition.parse().map_err(invalid)?;
+        let log = self.log.clone();
+        let events = events::read(log, partition, request.after, request.follow).await.map_err(unreadable)?;
+        let ended = self.shutdown.clone().cancelled_owned();
+        Ok(Response::new(events.map(|event| event.map(read_event).map_err(unreadable)).take_until(ended).boxed()))
+    }
+
+    async fn list_partitions(&self, _: Request<api::ListPartitionsRequest>) -> Answer<api::ListPartitionsResponse> {
+        let partitions = self.log.partitions().await.map_err(unreadable)?;
+        let partitions = partitions.iter().map(ToString::to_string).collect();
+        Ok(Response::new(api::ListPartitionsResponse { partitions }))
+    }
+}
+
+pub(crate) async fn list_vms(
+    host: &Host<View>,
+    request: api::ListVmsRequest,
+) -> Result<api::ListVmsResponse, Status> {
+    let size = if request.page_size == 0 { DEFAULT_PAGE } else { request.page_size as usize };
+    let after = match request.page_token.as_str() {
+        "" => Bound::Unbounded,
+        token => Bound::Excluded(VmId::new(token).map_err(invalid)?),
+    };
+    let list = move |view: &View, _| {
+        let vms = view.planner.fleet.vms.range((after, Bound::Unbounded)).map(|(_, vm)| vm);
+        let mut wanted = vms.filter(|vm| request.region.is_empty() || vm.region.as_str() == request.region);
+        let vms: Vec<_> = wanted.by_ref().take(size).map(|vm| views::vm(view, vm)).collect();
+        let last = vms.last().and_then(|vm| vm.vm.as_ref()).map(|vm| vm.id.clone());
+        let next_page_token = last.filter(|_| wanted.next().is_some()).unwrap_or_default();
+        api::ListVmsResponse { vms, next_page_token }
+    };
+    Ok(host.look(list).await?)
+}
+
+pub(crate) async fn get_vm(host: &Host<View>, id: VmId) -> Result<api::VmView, Status> {
+    let unknown = refused(&Refusal::new("VmNotFound", format!("VM \"{id}\" is not in the fleet")));
+    let look = move |view: &View, _| view.planner.fleet.vms.get(&id).map(|vm| views::vm(view, vm));
+    host.look(look).await?.ok_or(unknown)
+}
+
+pub(crate) async fn list_rollouts(host: &Host<View>) -> Result<Vec<api::RolloutView>, Status> {
+    let list = |view: &View, now| {
+        let rollouts = view.planner.rollouts.iter();
+        rollouts.map(|(id, rollout)| views::rollout(view, id, rollout, now)).collect()
+    };
+    Ok(host.look(list).await?)
+}
+
+pub(crate) async fn get_rollout(host: &Host<View>, id: RolloutId) -> Result<api::RolloutView, Status> {
+    let unknown = refused(&Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\"")));
+    let look = move |view: &View, now| {
+        let rollout = view.planner.rollouts.get(&id)?;
+        Some(views::rollout(view, &id, rollout, now))
+    };
+    host.look(look).await?.ok_or(unknown)
+}
+
+/// The rollout now and again until it has come to its end, or halts.
+fn watch(
+    host: Host<View>,
+    id: RolloutId,
+    first: api::RolloutView,
+) -> impl futures::Stream<Item = Result<api::WatchRolloutResponse, Status>> + Send + 'static {
+    let state = (host, id, Some(first), false);
+    stream::unfold(state, async |(host, id, first, ended)| {
+        if ended {
+            return None;
+        }
+        let newest = match first {
+            Some(first) => Ok(first),
+            None => {
+                tokio::time::sleep(WATCH_EVERY).await;
+                get_rollout(&host, id.clone()).await
+            }
+        };
+        let ended = newest.as_ref().map_or(true, has_ended);
+        let response = newest.map(|rollout| api::WatchRolloutResponse { rollout: Some(rollout) });
+        Some((response, (host, id, None, ended)))
+    })
+}
+
+/// A halted rollout has ended for its watcher once nothing is in flight.
+fn has_ended(rollout: &api::RolloutView) -> bool {
+    let regions = || rollout.phases.iter().flat_map(|phase| &phase.regions);
+    let busy = regions().any(|region| region.in_flight + region.soaking > 0);
+    match rollout.state() {
+        api::RolloutState::Completed => true,
+        api::RolloutState::Cancelled | api::RolloutState::Halted => !busy,
+        _ => false,
+    }
+}
+
+fn read_event(recorded: Recorded) -> api::ReadEventsResponse {
+    api::ReadEventsResponse { position: recorded.position, envelope: Some((&recorded.envelope).into()) }
+}
+
+pub(crate) fn unreadable(error: ReadError) -> Status {
+    match error {
+        ReadError::Unavailable { .. } => Status::unavailable(error.to_string()),
+        ReadError::Damaged { .. } => Status::data_loss(error.to_string()),
+    }
+}

@@ -1,0 +1,64 @@
+//! Everything, folded from the log by the same code that the services decide on; the console only looks at it.
+
+use nightshift_domain::agent::{AgentIdentity, InstallReport};
+use nightshift_domain::coordinator::Coordinator;
+use nightshift_domain::patch::Assessment;
+use nightshift_domain::planner::Planner;
+use nightshift_domain::{Decision, Event, Fact, Follow, Mind, Time, VmId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The account of the console.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct View {
+    /// Fleet and rollouts.
+    pub(crate) planner: Planner,
+    /// The runs of all regions.
+    pub(crate) coordinator: Coordinator,
+    /// What agents said.
+    pub(crate) machines: BTreeMap<VmId, Machine>,
+}
+
+/// What one VM's agent said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) identity: Option<AgentIdentity>,
+    pub(crate) enabled: bool,
+    pub(crate) assessed: Option<(Time, Assessment)>,
+    pub(crate) installed: Option<(Time, InstallReport)>,
+}
+
+impl Mind for View {
+    fn apply(&mut self, fact: &Fact) {
+        self.planner.apply(fact);
+        self.coordinator.apply(fact);
+        match &fact.event {
+            Event::AgentConnected { vm, identity } => self.machine(vm).identity = Some(identity.clone()),
+            Event::AgentEnabled { vm, .. } => self.machine(vm).enabled = true,
+            Event::AgentAssessed { vm, assessment, .. } => {
+                self.machine(vm).assessed = Some((fact.at, assessment.clone()));
+            }
+            Event::OrderFinished { vm, result, .. } => self.machine(vm).installed = Some((fact.at, result.clone())),
+            _ => {}
+        }
+    }
+
+    /// The console decides nothing.
+    fn decide(&self, _now: Time) -> Vec<Decision> {
+        Vec::new()
+    }
+
+    fn next_wake(&self, _now: Time) -> Option<Time> {
+        None
+    }
+
+    fn follows(&self) -> Vec<Follow> {
+        self.coordinator.follows()
+    }
+}
+
+impl View {
+    fn machine(&mut self, vm: &VmId) -> &mut Machine {
+        self.machines.entry(vm.clone()).or_default()
+    }
+}

@@ -1,0 +1,157 @@
+//! The view as the API shows it.
+
+use crate::view::View;
+use nightshift_domain::fleet::Vm;
+use nightshift_domain::rollout::{Phase, PhaseState, Rollout, Status};
+use nightshift_domain::run::{Run, Standing, Work};
+use nightshift_domain::{RegionName, RolloutId, Time, VmId};
+use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::convert::timestamp;
+
+/// One VM with its patch status.
+pub(crate) fn vm(view: &View, vm: &Vm) -> api::VmView {
+    let fleet = &view.planner.fleet;
+    let machine = view.machines.get(&vm.id);
+    let newest = newest_run(view, &vm.id, &vm.region);
+    let standing = newest.map(|(_, standing)| standing);
+    let assessed = machine.and_then(|machine| machine.assessed.as_ref());
+    let installed = machine.and_then(|machine| machine.installed.as_ref());
+    api::VmView {
+        vm: Some(vm.into()),
+        ineligible: fleet.ineligible(vm).map(|refusal| refusal.sentence).unwrap_or_default(),
+        window: window(view, vm),
+        agent: machine.and_then(|machine| machine.identity.as_ref()).map(Into::into),
+        enabled: machine.is_some_and(|machine| machine.enabled),
+        assessment: assessed.map(|(_, assessment)| assessment.into()),
+        assessed_at: assessed.map(|(at, _)| timestamp(*at)),
+        last_installation: installed.map(|(_, report)| report.into()),
+        last_installation_at: installed.map(|(at, _)| timestamp(*at)),
+        progress: standing.map(progress).unwrap_or_default().into(),
+        rollout: newest.map(|(rollout, _)| rollout.to_string()).unwrap_or_default(),
+        why: standing.and_then(Standing::why).unwrap_or_default().to_owned(),
+    }
+}
+
+/// One rollout and how far it is.
+pub(crate) fn rollout(view: &View, id: &RolloutId, rollout: &Rollout, now: Time) -> api::RolloutView {
+    let (state, halted_region, why) = match &rollout.status {
+        Status::Running => (api::RolloutState::Running, None, None),
+        Status::Paused => (api::RolloutState::Paused, None, None),
+        Status::Halted { region, why } => (api::RolloutState::Halted, region.as_ref(), Some(why)),
+        Status::Cancelled => (api::RolloutState::Cancelled, None, None),
+        Status::Completed { cancelled: true } => (api::RolloutState::Cancelled, None, None),
+        Status::Completed { cancelled: false } => (api::RolloutState::Completed, None, None),
+    };
+    let phases = || (1..).zip(&rollout.phases);
+    let phases: Vec<_> = phases().map(|(number, phase)| phase_view(view, id, number, phase)).collect();
+    let mut tally = nightshift_domain::rollout::Tally::default();
+    rollout.phases.iter().for_each(|phase| tally += running_tally(view, id, phase));
+    let over = matches!(rollout.status, Status::Completed { .. });
+    api::RolloutView {
+        rollout: id.to_string(),
+        state: state.into(),
+        why: why.cloned().unwrap_or_default(),
+        halted_region: halted_region.map(ToString::to_string).unwrap_or_default(),
+        phases,
+        tally: Some((&tally).into()),
+        requested_at: Some(timestamp(rollout.requested)),
+        ended_at: over.then(|| timestamp(rollout.changed)),
+        actor: Some((&rollout.actor).into()),
+        policy: Some((&rollout.policy).into()),
+        as_of: Some(timestamp(now)),
+    }
+}
+
+fn phase_view(view: &View, id: &RolloutId, number: u32, phase: &Phase) -> api::PhaseView {
+    let state = match phase.state {
+        PhaseState::Waiting => api::PhaseState::Waiting,
+        PhaseState::Running if phase.ended().is_some() => api::PhaseState::Baking,
+        PhaseState::Running => api::PhaseState::Running,
+        PhaseState::Failed => api::PhaseState::Failed,
+        PhaseState::Passed => api::PhaseState::Passed,
+    };
+    let regions = phase.planned.regions.iter().map(|planned| {
+        let turn = phase.turns.get(&planned.region).is_some_and(|turn| turn.is_held());
+        let mut region = api::RegionView {
+            region: planned.region.to_string(),
+            why: planned.why.clone(),
+            vms: planned.vms,
+            turn,
+            ..Default::default()
+        };
+        if let Some(run) = run(view, id, &planned.region) {
+            add_run(&mut region, run);
+        }
+        region
+    });
+    api::PhaseView {
+        number,
+        state: state.into(),
+        regions: regions.collect(),
+        tally: Some((&running_tally(view, id, phase)).into()),
+    }
+}
+
+fn add_run(region: &mut api::RegionView, run: &Run) {
+    region.vms = 0;
+    for (vm, standing) in run.standings() {
+        region.vms += 1;
+        match progress(standing) {
+            api::VmProgress::Waiting => region.waiting += 1,
+            api::VmProgress::InFlight => region.in_flight += 1,
+            api::VmProgress::Soaking => region.soaking += 1,
+            _ => {}
+        }
+        if let Some(why) = standing.why() {
+            let (vm, why) = (vm.to_string(), why.to_owned());
+            region.exceptions.push(api::Exception { vm, progress: progress(standing).into(), why });
+        }
+    }
+    region.stage = run.current_stage().map(ToString::to_string).unwrap_or_default();
+    region.tally = Some((&run.tally()).into());
+}
+
+fn running_tally(view: &View, id: &RolloutId, phase: &Phase) -> nightshift_domain::rollout::Tally {
+    let mut sum = nightshift_domain::rollout::Tally::default();
+    let runs = phase.planned.regions.iter().filter_map(|planned| run(view, id, &planned.region));
+    runs.for_each(|run| sum += run.tally());
+    sum
+}
+
+fn run<'a>(view: &'a View, id: &RolloutId, region: &RegionName) -> Option<&'a Run> {
+    view.coordinator.runs.get(region)?.get(id)
+}
+
+/// The run that knows the VM and was asked for last.
+fn newest_run<'a>(view: &'a View, vm: &VmId, region: &RegionName) -> Option<(&'a RolloutId, &'a Standing)> {
+    let runs = view.coordinator.runs.get(region)?.iter();
+    let known = runs.filter_map(|(rollout, run)| Some((rollout, run.standing(vm)?)));
+    known.max_by_key(|(rollout, _)| view.planner.rollouts.get(*rollout).map(|rollout| rollout.requested))
+}
+
+fn progress(standing: &Standing) -> api::VmProgress {
+    match standing {
+        Standing::Waiting | Standing::Called | Standing::Baselined { .. } => api::VmProgress::Waiting,
+        Standing::InFlight { work: Work::Soaking { .. }, .. } => api::VmProgress::Soaking,
+        Standing::InFlight { .. } => api::VmProgress::InFlight,
+        Standing::Settled { .. } if standing.has_failed() => api::VmProgress::Failed,
+        Standing::Settled { .. } => api::VmProgress::Healthy,
+        Standing::Skipped { .. } => api::VmProgress::Skipped,
+        Standing::Deferred { .. } => api::VmProgress::Deferred,
+    }
+}
+
+/// The window that counts and where it comes from (REQUIREMENTS.md F1).
+fn window(view: &View, vm: &Vm) -> String {
+    let fleet = &view.planner.fleet;
+    let window = fleet.window(vm);
+    let whose = |own: bool, other: &str| if own { "its own".to_owned() } else { other.to_owned() };
+    let zone = fleet.time_zone(vm).map(|zone| zone.name().to_owned()).unwrap_or_default();
+    format!(
+        "{}–{} ({}) {zone} ({})",
+        window.start_text(),
+        window.end_text(),
+        whose(vm.window.is_some(), "the fleet's"),
+        whose(vm.time_zone.is_some(), "its region's"),
+    )
+}
