@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .compile_well_known_types(true)
         .extern_path(".google.protobuf", "::pbjson_types")
         .compile_fds(descriptors)?;
-    // Every field is written, also one that is 0 or empty: a program that reads JSON need not know the defaults.
+    // Every field is written, also one that is 0 or empty: a reader of JSON need not know the defaults.
     pbjson_build::Builder::new().register_descriptors(&encoded)?.emit_fields().build(&PACKAGES)?;
     Ok(())
 }

@@ -1,1 +1,21 @@
-//! Placeholder until this room is built.
+//! The agent: what runs on a VM. It is thin: it carries out orders that were facts before they reached it, each at
+//! most once, and tells what became of them.
+//!
+//! [`run::run`] is the whole agent. The [`engine`] knows orders, windows and reboots but no package manager; a
+//! [`back_end::BackEnd`] knows a package manager and nothing else.
+
+pub mod apt;
+pub mod back_end;
+pub mod config;
+mod durable;
+pub mod engine;
+mod identity;
+pub mod journal;
+pub mod probes;
+pub mod report;
+pub mod run;
+mod session;
+pub mod simulated;
+pub mod spool;
+pub mod store;
+mod worker;

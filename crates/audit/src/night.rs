@@ -176,7 +176,7 @@ mod tests {
     }
 
     proptest! {
-        /// Second by second, with nothing clever: what the clock read first is what `first_reads` says.
+        /// With nothing clever: in the 28 hours before the moment, minute by minute, the clock has not read it yet.
         #[test]
         fn it_is_the_first_moment_at_which_the_clock_reads_it(
             zone in prop::sample::select(&chrono_tz::TZ_VARIANTS[..]), minute in 0i64..60 * 24 * 365 * 12,

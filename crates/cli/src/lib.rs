@@ -1,1 +1,29 @@
-//! Placeholder until this room is built.
+//! `nightshift`: all services in one process, the demo, and every read and wish of the API.
+
+pub mod arguments;
+mod audit;
+mod clients;
+mod commands;
+mod demo;
+pub mod exit;
+pub mod fleet_file;
+mod live;
+pub mod stack;
+mod summary;
+
+use arguments::{Arguments, Command};
+use std::process::ExitCode;
+
+/// Does what the command line says.
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { servers, json, command } = arguments;
+    match command {
+        Command::Up(up) => commands::up::run(up).await,
+        Command::Demo(demo) => demo::run(demo, json).await,
+        Command::Fleet(command) => commands::fleet::run(command, &servers, json).await,
+        Command::Vm(command) => commands::vm::run(command, &servers, json).await,
+        Command::Rollout(command) => commands::rollout::run(command, &servers, json).await,
+        Command::Events(command) => commands::events::run(command, &servers, json).await,
+        Command::Audit => commands::audit::run(&servers, json).await,
+    }
+}

@@ -1,15 +1,20 @@
 //! The append-only log: one trait, three stores (memory, sled, NATS JetStream), one conformance suite for all.
 
+mod admission;
 pub mod conformance;
 mod draft;
 mod memory;
 mod nats;
+#[doc(hidden)]
+pub mod nats_server;
+mod selection;
 mod sled_store;
+mod tail;
 
 pub use draft::{Draft, Write};
 pub use memory::MemoryLog;
-pub use nats::{NatsLog, NatsOptions};
-pub use sled_store::SledLog;
+pub use nats::{ConnectError, Login, NatsLog, NatsOptions, Tls};
+pub use sled_store::{OpenError, SledLog};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;

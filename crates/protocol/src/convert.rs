@@ -1,5 +1,5 @@
-//! Domain types to the wire (`From`) and back (`TryFrom`). Nothing that is missing or unknown is made up: it is an
-//! error that names the field and its value.
+//! Domain types to the wire (`From`) and back (`TryFrom`). Nothing that is missing or unknown is made up: it is
+//! an error that names the field and its value.
 
 mod agent;
 mod event;
@@ -33,7 +33,8 @@ impl DecodeError {
 
     /// The same error, seen from the message that holds the field.
     fn within(self, outer: &str) -> Self {
-        Self { field: format!("{outer}.{}", self.field), what: self.what }
+        let dot = if self.field.is_empty() { "" } else { "." };
+        Self { field: format!("{outer}{dot}{}", self.field), what: self.what }
     }
 }
 
@@ -42,7 +43,10 @@ type Result<T> = std::result::Result<T, DecodeError>;
 /// A moment on the wire.
 pub fn timestamp(at: Time) -> Timestamp {
     // Nanoseconds of a second, or of a leap second: below 2,000,000,000, so they fit.
-    Timestamp { seconds: at.timestamp(), nanos: i32::try_from(at.timestamp_subsec_nanos()).unwrap_or(i32::MAX) }
+    Timestamp {
+        seconds: at.timestamp(),
+        nanos: i32::try_from(at.timestamp_subsec_nanos()).unwrap_or(i32::MAX),
+    }
 }
 
 /// A moment from the wire.
@@ -67,23 +71,34 @@ fn required<P, D: TryFrom<P, Error = DecodeError>>(value: Option<P>, field: &str
 }
 
 /// A list; the error names the place of the element.
+fn each<P, D>(values: Vec<P>, field: &str, one: impl Fn(P) -> Result<D>) -> Result<Vec<D>> {
+    let read = |(place, value)| one(value).map_err(|error| error.within(&format!("{field}[{place}]")));
+    values.into_iter().enumerate().map(read).collect()
+}
+
 fn all<P, D: TryFrom<P, Error = DecodeError>>(values: Vec<P>, field: &str) -> Result<Vec<D>> {
-    let one = |(place, value)| D::try_from(value).map_err(|error: DecodeError| error.within(&format!("{field}[{place}]")));
-    values.into_iter().enumerate().map(one).collect()
+    each(values, field, D::try_from)
 }
 
 fn ids<T: TryFrom<String, Error = InvalidId>>(texts: Vec<String>, field: &str) -> Result<Vec<T>> {
-    texts.into_iter().enumerate().map(|(place, text)| id(text, &format!("{field}[{place}]"))).collect()
+    each(texts, field, |text| id(text, ""))
 }
 
 /// A number that has less room in the domain.
-fn number<T: TryFrom<u32>>(value: u32, field: &str) -> Result<T> {
-    T::try_from(value).map_err(|_| DecodeError::new(field, format!("{value} is too large")))
+fn small(value: u32, field: &str) -> Result<u8> {
+    u8::try_from(value)
+        .map_err(|_| DecodeError::new(field, format!("{value} is too large: at most {}", u8::MAX)))
 }
 
-/// Enumerations whose values are the same on both sides: both directions, and an error for what is not known.
+/// An enumeration's number.
+fn known<W: TryFrom<i32>, D: TryFrom<W>>(value: i32, field: &str) -> Result<D> {
+    let known = W::try_from(value).ok().and_then(|wire| D::try_from(wire).ok());
+    known.ok_or_else(|| DecodeError::new(field, format!("{value} is not a known value")))
+}
+
+/// Enumerations whose values are the same on both sides, in both directions. Unspecified is an error.
 macro_rules! enumeration {
-    ($($domain:path => $wire:ident as $function:ident { $($ours:ident = $theirs:ident),+ $(,)? })+) => {
+    ($($domain:path => $wire:ident { $($ours:ident = $theirs:ident),+ $(,)? })+) => {
         $(
             impl From<$domain> for wire::$wire {
                 fn from(value: $domain) -> Self {
@@ -92,12 +107,23 @@ macro_rules! enumeration {
                 }
             }
 
-            /// Reads the enumeration's number.
-            pub fn $function(value: i32) -> super::Result<$domain> {
-                use $domain as Domain;
-                match wire::$wire::try_from(value) {
-                    $(Ok(wire::$wire::$theirs) => Ok(Domain::$ours),)+
-                    _ => Err(super::DecodeError::new(stringify!($function), format!("{value} is not a known value"))),
+            impl From<&$domain> for wire::$wire {
+                fn from(value: &$domain) -> Self {
+                    (*value).into()
+                }
+            }
+
+            impl TryFrom<wire::$wire> for $domain {
+                type Error = super::DecodeError;
+                fn try_from(value: wire::$wire) -> super::Result<Self> {
+                    use $domain as Domain;
+                    match value {
+                        $(wire::$wire::$theirs => Ok(Domain::$ours),)+
+                        wire::$wire::Unspecified => {
+                            let what = format!("{} is not a known value", value.as_str_name());
+                            Err(super::DecodeError::new(stringify!($wire), what))
+                        }
+                    }
                 }
             }
         )+

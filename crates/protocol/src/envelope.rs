@@ -13,6 +13,8 @@ pub type Hash = [u8; 32];
 const SUBJECT: &str = "nightshift.v1.";
 const TYPE: &str = "nightshift.v1.";
 const SOURCE: &str = "nightshift/";
+const SPEC_VERSION: (&str, &str) = ("ce-specversion", "1.0");
+const CONTENT_TYPE: (&str, &str) = ("ce-datacontenttype", "application/protobuf");
 const PREVIOUS_HASH: &str = "Nightshift-Previous-Hash";
 
 /// An event as it is stored and sent.
@@ -53,7 +55,7 @@ impl Envelope {
             event_type: format!("{TYPE}{}", name(event)),
             time: at,
             subject: format!("{SUBJECT}{partition}.{}", event.aggregate()),
-            traceparent,
+            traceparent: some_text(traceparent),
             previous_hash,
             data: wire::Event::from(event).encode_to_vec(),
         }
@@ -62,7 +64,7 @@ impl Envelope {
     /// The hash of everything in it. Each part goes in with its length, so that no two envelopes read alike.
     pub fn hash(&self) -> Hash {
         let mut hasher = Sha256::new();
-        let time = self.time.timestamp_nanos_opt().unwrap_or(i64::MAX).to_be_bytes();
+        let time = time_bytes(self.time);
         let traceparent = self.traceparent.as_deref().unwrap_or_default();
         let parts: [&[u8]; 8] = [
             self.id.as_bytes(),
@@ -84,9 +86,14 @@ impl Envelope {
     /// What happened, when, and where it is recorded.
     pub fn fact(&self) -> Result<Fact, DecodeError> {
         let event = Event::try_from(self.wire_event()?)?;
+        if self.event_type.strip_prefix(TYPE) != Some(name(&event)) {
+            let what = format!("\"{}\" is not the type of data, which is {}", self.event_type, name(&event));
+            return Err(DecodeError::new("type", what));
+        }
         let (partition, aggregate) = self.place()?;
         if event.aggregate() != aggregate {
-            let what = format!("\"{}\" is not where an event about {} belongs", self.subject, event.aggregate());
+            let what =
+                format!("\"{}\" is not where an event about {} belongs", self.subject, event.aggregate());
             return Err(DecodeError::new("subject", what));
         }
         Ok(Fact { partition, at: self.time, event })
@@ -122,13 +129,13 @@ impl Envelope {
     /// The attributes as headers of a NATS message whose body is `data`.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![
-            ("ce-specversion", "1.0".to_owned()),
+            (SPEC_VERSION.0, SPEC_VERSION.1.to_owned()),
             ("ce-id", self.id.clone()),
             ("ce-source", self.source.clone()),
             ("ce-type", self.event_type.clone()),
             ("ce-time", self.time.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)),
             ("ce-subject", self.subject.clone()),
-            ("ce-datacontenttype", "application/protobuf".to_owned()),
+            (CONTENT_TYPE.0, CONTENT_TYPE.1.to_owned()),
             (PREVIOUS_HASH, hex::encode(self.previous_hash)),
         ];
         headers.extend(self.traceparent.clone().map(|traceparent| ("traceparent", traceparent)));
@@ -138,39 +145,82 @@ impl Envelope {
     /// From the headers and the body of a NATS message.
     pub fn from_headers(get: impl Fn(&str) -> Option<String>, data: Vec<u8>) -> Result<Self, DecodeError> {
         let header = |name: &str| get(name).ok_or_else(|| DecodeError::new(name, "missing"));
+        for (name, must) in [SPEC_VERSION, CONTENT_TYPE] {
+            let value = header(name)?;
+            if value != must {
+                return Err(DecodeError::new(name, format!("\"{value}\" instead of \"{must}\"")));
+            }
+        }
         let time = header("ce-time")?;
         let previous_hash = header(PREVIOUS_HASH)?;
         Ok(Self {
             id: header("ce-id")?,
             source: header("ce-source")?,
             event_type: header("ce-type")?,
-            time: time.parse().map_err(|_| DecodeError::new("ce-time", format!("\"{time}\" is no moment")))?,
+            time: time
+                .parse()
+                .map_err(|_| DecodeError::new("ce-time", format!("\"{time}\" is no moment")))?,
             subject: header("ce-subject")?,
-            traceparent: get("traceparent"),
-            previous_hash: hash_from(&hex::decode(&previous_hash).unwrap_or_default(), PREVIOUS_HASH)?,
+            traceparent: some_text(get("traceparent")),
+            previous_hash: hash_from_hex(&previous_hash)?,
             data,
         })
     }
 
     pub(crate) fn wire_event(&self) -> Result<wire::Event, DecodeError> {
-        wire::Event::decode(self.data.as_slice()).map_err(|error| DecodeError::new("data", error))
+        let wrong = |what: String| DecodeError::new("data", what);
+        let event = wire::Event::decode(self.data.as_slice()).map_err(|error| wrong(error.to_string()))?;
+        if event.kind.is_none() {
+            let bytes = self.data.len();
+            // A newer version may have written it: its type is all that can be said of it.
+            let what =
+                format!("{bytes} bytes hold no event that is known here; type is \"{}\"", self.event_type);
+            return Err(wrong(what));
+        }
+        Ok(event)
     }
 
     /// `nightshift.v1.<partition>.<kind>.<id>`; a region's partition has a dot of its own.
     fn place(&self) -> Result<(Partition, Aggregate), DecodeError> {
-        let wrong = || DecodeError::new("subject", format!("\"{}\" is not a subject of Nightshift", self.subject));
+        let wrong =
+            || DecodeError::new("subject", format!("\"{}\" is not a subject of Nightshift", self.subject));
         let rest = self.subject.strip_prefix(SUBJECT).ok_or_else(wrong)?;
         let mut parts = rest.rsplitn(3, '.');
         let (Some(id), Some(kind), Some(partition)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(wrong());
         };
+        if kind.is_empty() || id.is_empty() {
+            return Err(wrong());
+        }
         let partition = partition.parse().map_err(|error| DecodeError::new("subject", error))?;
         Ok((partition, Aggregate { kind: kind.to_owned(), id: id.to_owned() }))
     }
 }
 
-fn hash_from(bytes: &[u8], field: &str) -> Result<Hash, DecodeError> {
-    bytes.try_into().map_err(|_| DecodeError::new(field, format!("{} bytes instead of 32", bytes.len())))
+/// Nanoseconds since 1970 where 64 bits hold them (1677 to 2262), as in every log that was ever written. What
+/// they cannot tell apart goes in as seconds and nanoseconds: moments far away, and a leap second from the one
+/// after it.
+fn time_bytes(at: Time) -> Vec<u8> {
+    let nanos = at.timestamp_subsec_nanos();
+    match at.timestamp_nanos_opt() {
+        Some(since_1970) if nanos < 1_000_000_000 => since_1970.to_be_bytes().to_vec(),
+        _ => [&at.timestamp().to_be_bytes()[..], &nanos.to_be_bytes()].concat(),
+    }
+}
+
+/// An empty text is none: protobuf does not tell the two apart.
+fn some_text(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+fn hash_from(bytes: &[u8]) -> Result<Hash, DecodeError> {
+    let what = || format!("\"{}\" is {} bytes instead of 32", hex::encode(bytes), bytes.len());
+    bytes.try_into().map_err(|_| DecodeError::new("previous_hash", what()))
+}
+
+fn hash_from_hex(text: &str) -> Result<Hash, DecodeError> {
+    let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| DecodeError::new(PREVIOUS_HASH, format!("\"{text}\" is not 64 hexadecimal digits")))
 }
 
 impl From<&Envelope> for wire::Envelope {
@@ -182,8 +232,8 @@ impl From<&Envelope> for wire::Envelope {
             time: Some(timestamp(envelope.time)),
             subject: envelope.subject.clone(),
             traceparent: envelope.traceparent.clone().unwrap_or_default(),
-            previous_hash: envelope.previous_hash.to_vec().into(),
-            data: envelope.data.clone().into(),
+            previous_hash: envelope.previous_hash.to_vec(),
+            data: envelope.data.clone(),
         }
     }
 }
@@ -197,9 +247,9 @@ impl TryFrom<wire::Envelope> for Envelope {
             event_type: envelope.r#type,
             time: time(envelope.time, "time")?,
             subject: envelope.subject,
-            traceparent: Some(envelope.traceparent).filter(|text| !text.is_empty()),
-            previous_hash: hash_from(&envelope.previous_hash, "previous_hash")?,
-            data: envelope.data.into(),
+            traceparent: some_text(Some(envelope.traceparent)),
+            previous_hash: hash_from(&envelope.previous_hash)?,
+            data: envelope.data,
         })
     }
 }

@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 /// The event as a CloudEvents JSON document.
 pub fn event_json(envelope: &Envelope) -> Result<Value, DecodeError> {
-    let event = serde_json::to_value(envelope.wire_event()?).map_err(|error| DecodeError::new("data", error))?;
+    let event =
+        serde_json::to_value(envelope.wire_event()?).map_err(|error| DecodeError::new("data", error))?;
     // {"orderPlaced": {…}}: the name is in the type already.
-    let data = match event {
-        Value::Object(kinds) => kinds.into_iter().next().map(|(_, data)| data).unwrap_or(Value::Null),
-        other => other,
-    };
+    let kind = event.as_object().and_then(|kinds| kinds.values().next());
+    let data = kind.ok_or_else(|| DecodeError::new("data", format!("{event} is no event")))?;
     let mut document = json!({
         "specversion": "1.0",
         "id": envelope.id,

@@ -150,7 +150,7 @@ impl<'h, 'a> Phases<'h, 'a> {
             let first =
                 self.current.and_then(|current| self.started.get(&current)).copied().unwrap_or(record);
             let sentence = format!(
-                "region {region} is granted a turn in phase {phase} of rollout {rollout}, which is not the one started"
+                "region {region} is granted a turn in phase {phase} of rollout {rollout}, not the one started"
             );
             findings.collide(S2, first, record, sentence);
         } else if let Some(Gate::Passed(passed)) = self.gates.get(&phase) {
@@ -171,8 +171,8 @@ impl<'h, 'a> Phases<'h, 'a> {
         let verdict = |what, failed, ordered| {
             let budget = allowance::failures(policy, ordered);
             (failed > budget).then(|| {
-                let rollout = self.rollout;
-                format!("phase {phase} of rollout {rollout} passes with {failed} of {ordered} VMs failed {what}; its budget is {budget}")
+                let who = format!("phase {phase} of rollout {}", self.rollout);
+                format!("{who} passes with {failed} of {ordered} VMs failed {what}; its budget is {budget}")
             })
         };
         // Once by what the planner counted, and once by what the regions' own events say.
@@ -194,7 +194,7 @@ impl<'h, 'a> Phases<'h, 'a> {
         }
     }
 
-    /// Each VM of the phase that was ordered and settled by then: its last outcome.
+    /// Each VM of the phase that was ordered by then and settled: its last outcome.
     fn settled(&self, phase: u32, by: &Record) -> BTreeMap<&'a VmId, (&'a Record, bool)> {
         let regions: BTreeSet<_> = self.regions(phase).into_iter().flatten().collect();
         let flights = regions.iter().filter_map(|region| self.history.flights.get(*region)).flatten();

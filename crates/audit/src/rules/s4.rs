@@ -53,7 +53,7 @@ fn one_update_domain<'a>(
     });
     if let Some((other, other_domain)) = other {
         let sentence = format!(
-            "VM {} of update domain {update_domain} of set {of} is ordered while VM {} of update domain {other_domain} is in flight",
+            "VM {} of set {of}, update domain {update_domain}, is ordered while VM {} of {other_domain} is in flight",
             flight.order.vm, other.order.vm
         );
         findings.collide(S4, other.placed, flight.placed, sentence);

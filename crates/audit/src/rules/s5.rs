@@ -56,19 +56,15 @@ fn within_the_share<'a>(
     }
     let vms: BTreeSet<&VmId> = airborne.under(&of).map(|flight| &flight.order.vm).collect();
     let first = airborne.under(&of).next().map_or(flight.placed, |first| first.placed);
-    let vm = &flight.order.vm;
-    if vms.len() > most {
-        let sentence = format!(
-            "with VM {vm} {} of the {registered} VMs of subscription {of} in region {} are in flight; its share is {most}",
-            vms.len(),
-            flight.region
-        );
+    let (vm, region, flying) = (&flight.order.vm, flight.region, vms.len());
+    if flying > most {
+        let group = format!("the {registered} VMs of subscription {of} in region {region}");
+        let sentence = format!("with VM {vm} {flying} of {group} are in flight; its share is {most}");
         findings.collide(S5, first, flight.placed, sentence);
     }
     if history.fleet.whole(group, flight.placed.at, &vms) {
         let sentence = format!(
-            "with VM {vm} all {registered} VMs of subscription {of} in region {} are in flight",
-            flight.region
+            "with VM {vm} all {registered} VMs of subscription {of} in region {region} are in flight"
         );
         findings.collide(S5, first, flight.placed, sentence);
     }

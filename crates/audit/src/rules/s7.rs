@@ -137,8 +137,10 @@ impl<'h, 'a> Steps<'h, 'a> {
         let budget = allowance::failures(self.history.policy(self.region, self.rollout), outcomes.len());
         let last = failures.iter().max_by_key(|failure| failure.position).copied().unwrap_or(before.started);
         findings.test(S7, failures.len() <= budget, last, record, || {
-            let (failed, ordered) = (failures.len(), outcomes.len());
-            format!("step {step} starts after {failed} of {ordered} VMs failed in step {}, whose budget is {budget}", before.key)
+            let (failed, ordered, key) = (failures.len(), outcomes.len(), before.key);
+            format!(
+                "step {step} starts after {failed} of {ordered} VMs failed in {key}; its budget is {budget}"
+            )
         });
     }
 }

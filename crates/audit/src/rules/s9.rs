@@ -67,7 +67,7 @@ impl<'a> Orders<'_, 'a> {
             }
             Event::OrderAccepted { vm, order, .. } => {
                 let Some(fate) = self.known(order, vm, record, findings) else { return };
-                once(&mut fate.accepted, record, "accepted", findings);
+                once(order, &mut fate.accepted, record, "accepted", findings);
                 let not_after = fate.order.not_after;
                 findings.test(S9, record.at <= not_after, fate.placed, record, || {
                     format!("order {order} is accepted at {}, after its last moment {not_after}", record.at)
@@ -75,7 +75,7 @@ impl<'a> Orders<'_, 'a> {
             }
             Event::OrderFinished { vm, order, .. } => {
                 let Some(fate) = self.known(order, vm, record, findings) else { return };
-                once(&mut fate.finished, record, "finished", findings);
+                once(order, &mut fate.finished, record, "finished", findings);
                 findings.test(S9, fate.accepted.is_some(), fate.placed, record, || {
                     format!("order {order} is finished, and nothing shows when it began")
                 });
@@ -89,7 +89,7 @@ impl<'a> Orders<'_, 'a> {
             }
             Event::VmSettled { rollout, vm, order, .. } => {
                 let Some(fate) = self.known(order, vm, record, findings) else { return };
-                once(&mut fate.settled, record, "settled", findings);
+                once(order, &mut fate.settled, record, "settled", findings);
                 findings.test(S9, fate.order.rollout == *rollout, fate.placed, record, || {
                     format!("order {order} is settled by rollout {rollout}, which did not place it")
                 });
@@ -132,7 +132,14 @@ impl<'a> Orders<'_, 'a> {
     }
 }
 
-fn once<'a>(before: &mut Option<&'a Record>, record: &'a Record, what: &str, findings: &mut Findings) {
+fn once<'a>(
+    order: &OrderId,
+    before: &mut Option<&'a Record>,
+    record: &'a Record,
+    what: &str,
+    findings: &mut Findings,
+) {
     let first = *before.get_or_insert(record);
-    findings.test(S9, std::ptr::eq(first, record), first, record, || format!("an order is {what} twice"));
+    findings
+        .test(S9, std::ptr::eq(first, record), first, record, || format!("order {order} is {what} twice"));
 }

@@ -1,21 +1,22 @@
 //! Patches and what agents say of them.
 
-use super::{DecodeError, Result, all, enumeration};
+use super::{DecodeError, Result, all, enumeration, known, missing};
 use crate::events::v1 as wire;
 use nightshift_domain::agent::{AgentIdentity, InstallReport};
 use nightshift_domain::patch::{Assessment, Patch, PatchOutcome};
 
 enumeration! {
-    nightshift_domain::patch::Classification => Classification as classification {
+    nightshift_domain::patch::Classification => Classification {
         Critical = Critical, Security = Security, Other = Other,
     }
-    nightshift_domain::patch::RebootSetting => RebootSetting as reboot_setting {
+    nightshift_domain::patch::RebootSetting => RebootSetting {
         IfRequired = IfRequired, Never = Never, Always = Always,
     }
-    nightshift_domain::patch::PatchState => PatchState as patch_state {
-        Installed = Installed, Failed = Failed, Pending = Pending, NotSelected = NotSelected, Excluded = Excluded,
+    nightshift_domain::patch::PatchState => PatchState {
+        Installed = Installed, Failed = Failed, Pending = Pending,
+        NotSelected = NotSelected, Excluded = Excluded,
     }
-    nightshift_domain::patch::RebootStatus => RebootStatus as reboot_status {
+    nightshift_domain::patch::RebootStatus => RebootStatus {
         NotNeeded = NotNeeded, Required = Required, Completed = Completed, Failed = Failed,
     }
 }
@@ -32,22 +33,27 @@ impl TryFrom<wire::AgentIdentity> for AgentIdentity {
     fn try_from(identity: wire::AgentIdentity) -> Result<Self> {
         let wire::AgentIdentity { agent_version, boot_id, os, back_end } = identity;
         if boot_id.is_empty() {
-            return Err(super::missing("boot_id"));
+            return Err(missing("boot_id"));
         }
         Ok(Self { agent_version, boot_id, os, back_end })
     }
 }
 
-impl From<&Assessment> for wire::Assessment {
-    fn from(assessment: &Assessment) -> Self {
-        let patch = |patch: &Patch| wire::Patch {
+impl From<&Patch> for wire::Patch {
+    fn from(patch: &Patch) -> Self {
+        Self {
             name: patch.name.clone(),
             version: patch.version.clone(),
             classification: wire::Classification::from(patch.classification).into(),
             obstacle: patch.obstacle.clone(),
-        };
+        }
+    }
+}
+
+impl From<&Assessment> for wire::Assessment {
+    fn from(assessment: &Assessment) -> Self {
         Self {
-            patches: assessment.patches.iter().map(patch).collect(),
+            patches: assessment.patches.iter().map(Into::into).collect(),
             reboot_pending: assessment.reboot_pending,
             warnings: assessment.warnings.clone(),
         }
@@ -57,7 +63,7 @@ impl From<&Assessment> for wire::Assessment {
 impl TryFrom<wire::Patch> for Patch {
     type Error = DecodeError;
     fn try_from(patch: wire::Patch) -> Result<Self> {
-        let classification = classification(patch.classification)?;
+        let classification = known::<wire::Classification, _>(patch.classification, "classification")?;
         Ok(Self { name: patch.name, version: patch.version, classification, obstacle: patch.obstacle })
     }
 }
@@ -70,17 +76,22 @@ impl TryFrom<wire::Assessment> for Assessment {
     }
 }
 
-impl From<&InstallReport> for wire::InstallReport {
-    fn from(report: &InstallReport) -> Self {
-        let patch = |patch: &PatchOutcome| wire::PatchOutcome {
+impl From<&PatchOutcome> for wire::PatchOutcome {
+    fn from(patch: &PatchOutcome) -> Self {
+        Self {
             name: patch.name.clone(),
             version: patch.version.clone(),
             classification: wire::Classification::from(patch.classification).into(),
             state: wire::PatchState::from(patch.state).into(),
             detail: patch.detail.clone(),
-        };
+        }
+    }
+}
+
+impl From<&InstallReport> for wire::InstallReport {
+    fn from(report: &InstallReport) -> Self {
         Self {
-            patches: report.patches.iter().map(patch).collect(),
+            patches: report.patches.iter().map(Into::into).collect(),
             reboot: wire::RebootStatus::from(report.reboot).into(),
             boot_id: report.boot_id.clone(),
             window_exceeded: report.window_exceeded,
@@ -92,9 +103,10 @@ impl From<&InstallReport> for wire::InstallReport {
 impl TryFrom<wire::PatchOutcome> for PatchOutcome {
     type Error = DecodeError;
     fn try_from(patch: wire::PatchOutcome) -> Result<Self> {
-        let classification = classification(patch.classification)?;
-        let wire::PatchOutcome { name, version, state, detail, .. } = patch;
-        Ok(Self { name, version, classification, state: patch_state(state)?, detail })
+        let classification = known::<wire::Classification, _>(patch.classification, "classification")?;
+        let state = known::<wire::PatchState, _>(patch.state, "state")?;
+        let wire::PatchOutcome { name, version, detail, .. } = patch;
+        Ok(Self { name, version, classification, state, detail })
     }
 }
 
@@ -102,7 +114,7 @@ impl TryFrom<wire::InstallReport> for InstallReport {
     type Error = DecodeError;
     fn try_from(report: wire::InstallReport) -> Result<Self> {
         let wire::InstallReport { patches, reboot, boot_id, window_exceeded, error } = report;
-        let reboot = reboot_status(reboot)?;
+        let reboot = known::<wire::RebootStatus, _>(reboot, "reboot")?;
         Ok(Self { patches: all(patches, "patches")?, reboot, boot_id, window_exceeded, error })
     }
 }

@@ -6,30 +6,66 @@ use nightshift_domain::Event;
 use nightshift_domain::agent::RefusedOrder;
 use wire::event::Kind;
 
-/// How a field travels: `id` (an identifier), `ids`, `optional_id`, `message`, `messages`, `copy` (the same type on
-/// both sides), `text`, `moment`, `feature`.
+/// How a field travels: `id` (an identifier), `ids`, `optional_id`, `message`, `messages`, `copy` (the same type
+/// on both sides), `text`, `moment`, `feature`.
 macro_rules! to_wire {
-    (id $value:expr) => { $value.to_string() };
-    (ids $value:expr) => { $value.iter().map(ToString::to_string).collect() };
-    (optional_id $value:expr) => { $value.as_ref().map(ToString::to_string) };
-    (message $value:expr) => { Some($value.into()) };
-    (messages $value:expr) => { $value.iter().map(Into::into).collect() };
-    (copy $value:expr) => { *$value };
-    (text $value:expr) => { $value.clone() };
-    (moment $value:expr) => { Some(timestamp(*$value)) };
-    (feature $value:expr) => { wire::Feature::from(*$value).into() };
+    (id $value:expr) => {
+        $value.to_string()
+    };
+    (ids $value:expr) => {
+        $value.iter().map(ToString::to_string).collect()
+    };
+    (optional_id $value:expr) => {
+        $value.as_ref().map(ToString::to_string)
+    };
+    (message $value:expr) => {
+        Some($value.into())
+    };
+    (messages $value:expr) => {
+        $value.iter().map(Into::into).collect()
+    };
+    (copy $value:expr) => {
+        *$value
+    };
+    (text $value:expr) => {
+        $value.clone()
+    };
+    (moment $value:expr) => {
+        Some(timestamp(*$value))
+    };
+    (feature $value:expr) => {
+        wire::Feature::from(*$value).into()
+    };
 }
 
 macro_rules! from_wire {
-    (id $field:ident) => { id($field, stringify!($field))? };
-    (ids $field:ident) => { ids($field, stringify!($field))? };
-    (optional_id $field:ident) => { $field.map(|text| id(text, stringify!($field))).transpose()? };
-    (message $field:ident) => { required($field, stringify!($field))? };
-    (messages $field:ident) => { all($field, stringify!($field))? };
-    (copy $field:ident) => { $field };
-    (text $field:ident) => { $field };
-    (moment $field:ident) => { time($field, stringify!($field))? };
-    (feature $field:ident) => { super::fleet::feature($field)? };
+    (id $field:ident) => {
+        id($field, stringify!($field))?
+    };
+    (ids $field:ident) => {
+        ids($field, stringify!($field))?
+    };
+    (optional_id $field:ident) => {
+        $field.map(|text| id(text, stringify!($field))).transpose()?
+    };
+    (message $field:ident) => {
+        required($field, stringify!($field))?
+    };
+    (messages $field:ident) => {
+        all($field, stringify!($field))?
+    };
+    (copy $field:ident) => {
+        $field
+    };
+    (text $field:ident) => {
+        $field
+    };
+    (moment $field:ident) => {
+        time($field, stringify!($field))?
+    };
+    (feature $field:ident) => {
+        super::fleet::feature($field)?
+    };
 }
 
 macro_rules! events {
@@ -53,9 +89,11 @@ macro_rules! events {
         impl TryFrom<wire::Event> for Event {
             type Error = DecodeError;
             fn try_from(event: wire::Event) -> Result<Self> {
-                match event.kind.ok_or_else(|| missing("event (or it is of a kind that this version does not know)"))? {
+                match event.kind.ok_or_else(|| missing("kind"))? {
                     $(Kind::$variant(wire::$variant { $($field),+ }) => {
-                        let read = || -> Result<Event> { Ok(Event::$variant { $($field: from_wire!($kind $field)),+ }) };
+                        let read = || -> Result<Event> {
+                            Ok(Event::$variant { $($field: from_wire!($kind $field)),+ })
+                        };
                         read().map_err(|error| error.within(stringify!($variant)))
                     })+
                     Kind::OrderRefused(wire::OrderRefused { vm, report, order, code, why }) => {

@@ -1,24 +1,31 @@
 //! VMs, regions, windows.
 
-use super::{DecodeError, Result, enumeration, id, ids, missing, number, required};
+use super::{DecodeError, Result, all, enumeration, id, ids, known, missing, required, small};
 use crate::events::v1 as wire;
 use chrono_tz::Tz;
-use nightshift_domain::fleet::{Image, Placement, Vm};
+use nightshift_domain::fleet::{Feature, Image, Placement, Vm};
 use nightshift_domain::topology::{Region, Topology};
-use nightshift_domain::window::Window;
+use nightshift_domain::window::{InvalidWindow, Window};
+use std::collections::BTreeSet;
+use std::fmt::Display;
 
 enumeration! {
-    nightshift_domain::fleet::Os => Os as os { Linux = Linux, Windows = Windows }
-    nightshift_domain::fleet::PatchMode => PatchMode as patch_mode {
+    nightshift_domain::fleet::Os => Os { Linux = Linux, Windows = Windows }
+    nightshift_domain::fleet::PatchMode => PatchMode {
         AutomaticByPlatform = AutomaticByPlatform,
         AutomaticByOS = AutomaticByOs,
         Manual = Manual,
         ImageDefault = ImageDefault,
     }
-    nightshift_domain::fleet::Feature => Feature as feature {
+    nightshift_domain::fleet::Feature => Feature {
         InGuestAutoPatchVMPreview = InGuestAutoPatchVmPreview,
         InGuestPatchVMPreview = InGuestPatchVmPreview,
     }
+}
+
+/// A feature's number.
+pub fn feature(value: i32) -> Result<Feature> {
+    known::<wire::Feature, _>(value, "feature")
 }
 
 pub(super) fn time_zone(name: &str) -> Result<Tz> {
@@ -34,7 +41,13 @@ impl From<&Window> for wire::Window {
 impl TryFrom<wire::Window> for Window {
     type Error = DecodeError;
     fn try_from(window: wire::Window) -> Result<Self> {
-        Window::parse(&window.start, &window.end).map_err(|error| DecodeError::new("start–end", error))
+        Window::parse(&window.start, &window.end).map_err(|error| {
+            let field = match &error {
+                InvalidWindow::Empty(_) => "end",
+                InvalidWindow::NotATime { field, .. } => field,
+            };
+            DecodeError::new(field, &error)
+        })
     }
 }
 
@@ -60,17 +73,31 @@ impl TryFrom<wire::Placement> for Placement {
         Ok(match placement.kind.ok_or_else(|| missing("kind"))? {
             Kind::Zone(zone) => Placement::Zone(id(zone, "zone")?),
             Kind::AvailabilitySet(wire::AvailabilitySetPlacement { set, update_domain }) => {
-                let update_domain = number(update_domain, "update_domain")?;
-                Placement::AvailabilitySet { set: id(set, "set")?, update_domain }
+                let update_domain = small(update_domain, "availability_set.update_domain")?;
+                Placement::AvailabilitySet { set: id(set, "availability_set.set")?, update_domain }
             }
             Kind::Standalone(_) => Placement::Standalone,
         })
     }
 }
 
+impl From<&Image> for wire::Image {
+    fn from(image: &Image) -> Self {
+        let Image { publisher, offer, sku } = image.clone();
+        Self { publisher, offer, sku }
+    }
+}
+
+impl TryFrom<wire::Image> for Image {
+    type Error = DecodeError;
+    fn try_from(image: wire::Image) -> Result<Self> {
+        let wire::Image { publisher, offer, sku } = image;
+        Ok(Self { publisher, offer, sku })
+    }
+}
+
 impl From<&Vm> for wire::Vm {
     fn from(vm: &Vm) -> Self {
-        let Image { publisher, offer, sku } = vm.image.clone();
         Self {
             id: vm.id.to_string(),
             subscription: vm.subscription.to_string(),
@@ -78,7 +105,7 @@ impl From<&Vm> for wire::Vm {
             region: vm.region.to_string(),
             placement: Some((&vm.placement).into()),
             os: wire::Os::from(vm.os).into(),
-            image: Some(wire::Image { publisher, offer, sku }),
+            image: Some((&vm.image).into()),
             patch_mode: wire::PatchMode::from(vm.patch_mode).into(),
             time_zone: vm.time_zone.map(|zone| zone.name().to_owned()),
             window: vm.window.as_ref().map(Into::into),
@@ -89,43 +116,50 @@ impl From<&Vm> for wire::Vm {
 impl TryFrom<wire::Vm> for Vm {
     type Error = DecodeError;
     fn try_from(vm: wire::Vm) -> Result<Self> {
-        let wire::Image { publisher, offer, sku } = vm.image.ok_or_else(|| missing("image"))?;
         Ok(Self {
             id: id(vm.id, "id")?,
             subscription: id(vm.subscription, "subscription")?,
             resource_group: vm.resource_group,
             region: id(vm.region, "region")?,
             placement: required(vm.placement, "placement")?,
-            os: os(vm.os)?,
-            image: Image { publisher, offer, sku },
-            patch_mode: patch_mode(vm.patch_mode)?,
+            os: known::<wire::Os, _>(vm.os, "os")?,
+            image: required(vm.image, "image")?,
+            patch_mode: known::<wire::PatchMode, _>(vm.patch_mode, "patch_mode")?,
             time_zone: vm.time_zone.as_deref().map(time_zone).transpose()?,
             window: vm.window.map(|window| required(Some(window), "window")).transpose()?,
         })
     }
 }
 
-impl From<&Topology> for wire::Topology {
-    fn from(topology: &Topology) -> Self {
-        let region = |region: &Region| wire::Region {
+impl From<&Region> for wire::Region {
+    fn from(region: &Region) -> Self {
+        Self {
             name: region.name.to_string(),
             time_zone: region.time_zone.name().to_owned(),
             pair: region.pair.as_ref().map(ToString::to_string),
             zones: region.zones.iter().map(ToString::to_string).collect(),
-        };
-        Self { window: Some((&topology.window).into()), regions: topology.regions.values().map(region).collect() }
+        }
     }
 }
 
 impl TryFrom<wire::Region> for Region {
     type Error = DecodeError;
     fn try_from(region: wire::Region) -> Result<Self> {
+        let zones = ids(region.zones, "zones")?;
+        distinct(&zones, |place| format!("zones[{place}]"))?;
         Ok(Self {
             name: id(region.name, "name")?,
             time_zone: time_zone(&region.time_zone)?,
             pair: region.pair.map(|pair| id(pair, "pair")).transpose()?,
-            zones: ids(region.zones, "zones")?.into_iter().collect(),
+            zones: zones.into_iter().collect(),
         })
+    }
+}
+
+impl From<&Topology> for wire::Topology {
+    fn from(topology: &Topology) -> Self {
+        let regions = topology.regions.values().map(Into::into).collect();
+        Self { window: Some((&topology.window).into()), regions }
     }
 }
 
@@ -133,7 +167,20 @@ impl TryFrom<wire::Topology> for Topology {
     type Error = DecodeError;
     fn try_from(topology: wire::Topology) -> Result<Self> {
         let window = required(topology.window, "window")?;
-        let regions: Vec<Region> = super::all(topology.regions, "regions")?;
+        let regions: Vec<Region> = all(topology.regions, "regions")?;
+        distinct(regions.iter().map(|region| &region.name), |place| format!("regions[{place}].name"))?;
         Topology::new(window, regions).map_err(|error| DecodeError::new("regions", error))
+    }
+}
+
+/// No value twice: the domain holds them by name and would drop one of the two without a word.
+fn distinct<'a, T: Ord + Display + 'a>(
+    values: impl IntoIterator<Item = &'a T>,
+    field: impl Fn(usize) -> String,
+) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    match values.into_iter().enumerate().find(|(_, value)| !seen.insert(*value)) {
+        Some((place, value)) => Err(DecodeError::new(&field(place), format!("\"{value}\" is there twice"))),
+        None => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Policies, plans, tallies.
 
-use super::{DecodeError, Result, all, id, number};
+use super::{DecodeError, Result, all, each, id, small};
 use crate::events::v1 as wire;
 use chrono::Duration;
 use nightshift_domain::plan::{PlannedPhase, PlannedRegion};
@@ -26,23 +26,23 @@ impl From<&Policy> for wire::Policy {
 impl TryFrom<wire::Policy> for Policy {
     type Error = DecodeError;
     fn try_from(policy: wire::Policy) -> Result<Self> {
-        let shares = policy.phase_shares.into_iter().map(|share| number(share, "phase_shares"));
         Ok(Self {
-            phase_shares: shares.collect::<Result<_>>()?,
-            batch_percent: number(policy.batch_percent, "batch_percent")?,
+            phase_shares: each(policy.phase_shares, "phase_shares", |share| small(share, ""))?,
+            batch_percent: small(policy.batch_percent, "batch_percent")?,
             soak: seconds(policy.soak_seconds, "soak_seconds")?,
             bake: seconds(policy.bake_seconds, "bake_seconds")?,
             longest_work: seconds(policy.longest_work_seconds, "longest_work_seconds")?,
             grace: seconds(policy.grace_seconds, "grace_seconds")?,
             silence: seconds(policy.silence_seconds, "silence_seconds")?,
-            failure_budget_percent: number(policy.failure_budget_percent, "failure_budget_percent")?,
+            failure_budget_percent: small(policy.failure_budget_percent, "failure_budget_percent")?,
             failure_budget: policy.failure_budget,
         })
     }
 }
 
 fn seconds(value: i64, field: &str) -> Result<Duration> {
-    Duration::try_seconds(value).ok_or_else(|| DecodeError::new(field, format!("{value} seconds is out of range")))
+    Duration::try_seconds(value)
+        .ok_or_else(|| DecodeError::new(field, format!("{value} seconds is out of range")))
 }
 
 impl From<&Actor> for wire::Actor {
@@ -76,14 +76,9 @@ impl TryFrom<wire::Tally> for Tally {
     }
 }
 
-impl From<&PlannedPhase> for wire::PlannedPhase {
-    fn from(phase: &PlannedPhase) -> Self {
-        let region = |region: &PlannedRegion| wire::PlannedRegion {
-            region: region.region.to_string(),
-            vms: region.vms,
-            why: region.why.clone(),
-        };
-        Self { regions: phase.regions.iter().map(region).collect() }
+impl From<&PlannedRegion> for wire::PlannedRegion {
+    fn from(region: &PlannedRegion) -> Self {
+        Self { region: region.region.to_string(), vms: region.vms, why: region.why.clone() }
     }
 }
 
@@ -91,6 +86,12 @@ impl TryFrom<wire::PlannedRegion> for PlannedRegion {
     type Error = DecodeError;
     fn try_from(region: wire::PlannedRegion) -> Result<Self> {
         Ok(Self { region: id(region.region, "region")?, vms: region.vms, why: region.why })
+    }
+}
+
+impl From<&PlannedPhase> for wire::PlannedPhase {
+    fn from(phase: &PlannedPhase) -> Self {
+        Self { regions: phase.regions.iter().map(Into::into).collect() }
     }
 }
 

@@ -1,8 +1,7 @@
 //! Members, stages, steps, orders.
 
-use super::agent::{classification, reboot_setting};
 use super::fleet::time_zone;
-use super::{DecodeError, Result, id, missing, number, required, time, timestamp};
+use super::{DecodeError, Result, each, id, known, missing, required, small, time, timestamp};
 use crate::events::v1 as wire;
 use nightshift_domain::event::{Order, Outcome};
 use nightshift_domain::layout::{Member, StageKey, StepKey};
@@ -77,12 +76,12 @@ impl TryFrom<wire::StepKey> for StepKey {
         use wire::step_key::Kind;
         Ok(match step.kind.ok_or_else(|| missing("kind"))? {
             Kind::UpdateDomain(wire::UpdateDomainStep { set, update_domain }) => {
-                let update_domain = number(update_domain, "update_domain")?;
-                StepKey::UpdateDomain { set: id(set, "set")?, update_domain }
+                let update_domain = small(update_domain, "update_domain.update_domain")?;
+                StepKey::UpdateDomain { set: id(set, "update_domain.set")?, update_domain }
             }
             Kind::Batch(batch) => StepKey::Batch(batch),
             Kind::ZoneBatch(wire::ZoneBatchStep { zone, batch }) => {
-                StepKey::ZoneBatch { zone: id(zone, "zone")?, batch }
+                StepKey::ZoneBatch { zone: id(zone, "zone_batch.zone")?, batch }
             }
         })
     }
@@ -106,14 +105,15 @@ impl From<&Order> for wire::Order {
 impl TryFrom<wire::Order> for Order {
     type Error = DecodeError;
     fn try_from(order: wire::Order) -> Result<Self> {
+        let classification = |value| known::<wire::Classification, _>(value, "");
         Ok(Self {
             id: id(order.id, "id")?,
             rollout: id(order.rollout, "rollout")?,
             vm: id(order.vm, "vm")?,
             not_after: time(order.not_after, "not_after")?,
             deadline: time(order.deadline, "deadline")?,
-            reboot: reboot_setting(order.reboot)?,
-            classifications: order.classifications.into_iter().map(classification).collect::<Result<_>>()?,
+            reboot: known::<wire::RebootSetting, _>(order.reboot, "reboot")?,
+            classifications: each(order.classifications, "classifications", classification)?,
         })
     }
 }

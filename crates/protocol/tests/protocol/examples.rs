@@ -201,7 +201,11 @@ fn agent() -> Vec<Event> {
         Event::AgentAssessed {
             vm: vm(),
             report: 2,
-            assessment: Assessment { patches: vec![patch], reboot_pending: true, warnings: vec!["slow".into()] },
+            assessment: Assessment {
+                patches: vec![patch],
+                reboot_pending: true,
+                warnings: vec!["slow".into()],
+            },
         },
         Event::OrderAccepted { vm: vm(), report: 3, order: order() },
         Event::OrderFinished { vm: vm(), report: 4, order: order(), result },

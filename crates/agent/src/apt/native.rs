@@ -1,0 +1,38 @@
+//! Debian's own automatic updates, off and on again.
+
+use super::{Apt, READING};
+use crate::back_end::BackEndError;
+use crate::durable;
+use std::fs;
+use std::path::PathBuf;
+
+/// Read after the distribution's own 20auto-upgrades, and stronger: nothing of the distribution is edited, and to
+/// restore is to remove one file. The package unattended-upgrades stays: it also writes /run/reboot-required.
+const DROP_IN: &str = "etc/apt/apt.conf.d/99-nightshift";
+const OFF: &str = "// Nightshift patches this machine. Remove this file to have native automatic updates back.\n\
+    APT::Periodic::Update-Package-Lists \"0\";\nAPT::Periodic::Unattended-Upgrade \"0\";\n";
+
+pub(super) async fn disable(apt: &Apt) -> Result<(), BackEndError> {
+    let path = drop_in(apt);
+    let failed = |error| BackEndError(format!("{}: {error}", path.display()));
+    if fs::read_to_string(&path).ok().as_deref() != Some(OFF) {
+        durable::write(&path, OFF.as_bytes(), 0o644).map_err(failed)?;
+    }
+    // What counts is what apt makes of all its files.
+    let key = "APT::Periodic::Unattended-Upgrade";
+    let effective = apt.tools.read("apt-config", &["shell", "VALUE", key], READING).await?;
+    if effective.out.trim() == "VALUE='0'" {
+        return Ok(());
+    }
+    let why = format!("native automatic updates are still on: something after {} sets {key}", path.display());
+    Err(BackEndError(why))
+}
+
+pub(super) fn restore(apt: &Apt) -> Result<(), BackEndError> {
+    let path = drop_in(apt);
+    durable::remove(&path).map_err(|error| BackEndError(format!("{}: {error}", path.display())))
+}
+
+fn drop_in(apt: &Apt) -> PathBuf {
+    apt.root.join(DROP_IN)
+}

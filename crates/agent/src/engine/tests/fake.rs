@@ -1,0 +1,187 @@
+//! A package manager that does what the test says, at once or in the time that the test says.
+
+use crate::back_end::{BackEnd, BackEndError, Package, PlanError, Running, Said, Standing, Trouble};
+use async_trait::async_trait;
+use chrono::Duration;
+use nightshift_domain::patch::{Assessment, Classification, Patch};
+use nightshift_runtime::Clock;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+/// What the machine is like, and what was done to it.
+#[derive(Default)]
+pub(super) struct Machine {
+    pub(super) lacks: Vec<Patch>,
+    /// Only seen when everything else is in.
+    pub(super) lacks_later: Vec<Patch>,
+    pub(super) installed: BTreeSet<String>,
+    /// Packages whose install always fails.
+    pub(super) failing: BTreeSet<String>,
+    /// Packages whose install fails when others are in the same batch.
+    pub(super) shy: BTreeSet<String>,
+    /// Two packages that do not go together.
+    pub(super) rivals: Option<(String, String)>,
+    /// A package that cannot be installed at all.
+    pub(super) impossible: Option<String>,
+    /// So many installs find the lock held.
+    pub(super) locked: u32,
+    pub(super) reboot_required: bool,
+    /// Whether a reboot leads to a new boot.
+    pub(super) reboots: bool,
+    pub(super) boots: u32,
+    /// How long each install takes.
+    pub(super) takes: Option<Duration>,
+    /// An install that begins never ends, until the process does.
+    pub(super) hangs: bool,
+    pub(super) broken: Option<String>,
+    /// Everything that was done, in its order.
+    pub(super) log: Vec<String>,
+}
+
+#[derive(Clone)]
+pub(super) struct Fake {
+    pub(super) machine: Arc<Mutex<Machine>>,
+    pub(super) clock: Clock,
+}
+
+impl Fake {
+    fn with<T>(&self, look: impl FnOnce(&mut Machine) -> T) -> T {
+        look(&mut self.machine.lock().unwrap())
+    }
+
+    fn note(&self, what: impl Into<String>) {
+        self.with(|machine| machine.log.push(what.into()));
+    }
+}
+
+pub(super) fn patch(name: &str, classification: Classification) -> Patch {
+    Patch { name: name.into(), version: "2".into(), classification, obstacle: None }
+}
+
+fn names(packages: &[Package]) -> String {
+    packages.iter().map(|package| package.name.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+#[async_trait]
+impl BackEnd for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn os(&self) -> String {
+        "Fake Linux".into()
+    }
+
+    fn boot_id(&self) -> Result<String, BackEndError> {
+        Ok(format!("boot-{}", self.with(|machine| machine.boots)))
+    }
+
+    async fn repair(&self) -> Result<(), BackEndError> {
+        self.note("repair");
+        self.with(|machine| machine.broken.clone()).map_or(Ok(()), |why| Err(BackEndError(why)))
+    }
+
+    async fn disable_native_updates(&self) -> Result<(), BackEndError> {
+        self.note("disable");
+        Ok(())
+    }
+
+    async fn restore_native_updates(&self) -> Result<(), BackEndError> {
+        Ok(())
+    }
+
+    async fn refresh(&self) -> Vec<String> {
+        self.note("refresh");
+        Vec::new()
+    }
+
+    async fn assess(&self) -> Result<Assessment, BackEndError> {
+        self.with(|machine| {
+            let lacks = |patch: &&Patch| !machine.installed.contains(&patch.name);
+            let mut patches: Vec<Patch> = machine.lacks.iter().filter(lacks).cloned().collect();
+            let is_open =
+                |patch: &Patch| patch.obstacle.is_none() && patch.classification != Classification::Other;
+            if !patches.iter().any(is_open) {
+                patches.extend(machine.lacks_later.iter().filter(lacks).cloned());
+            }
+            Ok(Assessment { patches, reboot_pending: machine.reboot_required, warnings: Vec::new() })
+        })
+    }
+
+    async fn plan(&self, packages: &[Package]) -> Result<(), PlanError> {
+        let has = |name: &String| packages.iter().any(|package| package.name == *name);
+        self.with(|machine| {
+            if machine.impossible.as_ref().is_some_and(has) {
+                return Err(PlanError::Impossible("would remove everything".into()));
+            }
+            match &machine.rivals {
+                Some((one, other)) if has(one) && has(other) => Err(PlanError::Impossible("rivals".into())),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    async fn download(&self, packages: &[Package]) -> Result<(), BackEndError> {
+        self.note(format!("download {}", names(packages)));
+        Ok(())
+    }
+
+    async fn install(&self, packages: &[Package]) -> Result<Running, BackEndError> {
+        self.note(format!("install {}", names(packages)));
+        Ok(Running { pid: 1, started: 1, log: names(packages) })
+    }
+
+    async fn wait(&self, running: &Running) -> Said {
+        let (takes, hangs) = self.with(|machine| (machine.takes, machine.hangs));
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        if let Some(takes) = takes {
+            self.clock.sleep(takes).await;
+        }
+        let names: Vec<&str> = running.log.split(' ').collect();
+        self.with(|machine| {
+            let mut said = Said::default();
+            if machine.locked > 0 {
+                machine.locked -= 1;
+                said.trouble = Some(Trouble { sentence: "locked".into(), passing: true });
+                return said;
+            }
+            for name in &names {
+                let shy = machine.shy.contains(*name) && names.len() > 1;
+                if shy || machine.failing.contains(*name) {
+                    said.errors.insert((*name).to_owned(), "boom".into());
+                } else {
+                    machine.installed.insert((*name).to_owned());
+                }
+            }
+            said
+        })
+    }
+
+    async fn standings(&self, packages: &[Package]) -> Result<BTreeMap<String, Standing>, BackEndError> {
+        let standing = |installed: bool| match installed {
+            true => Standing::Installed,
+            false => Standing::Not("1 installed".into()),
+        };
+        self.with(|machine| {
+            let of = |package: &Package| standing(machine.installed.contains(&package.name));
+            Ok(packages.iter().map(|package| (package.name.clone(), of(package))).collect())
+        })
+    }
+
+    async fn reboot_required(&self) -> Result<bool, BackEndError> {
+        Ok(self.with(|machine| machine.reboot_required))
+    }
+
+    async fn reboot(&self) -> Result<(), BackEndError> {
+        self.note("reboot");
+        self.with(|machine| {
+            if machine.reboots {
+                machine.boots += 1;
+                machine.reboot_required = false;
+            }
+        });
+        Ok(())
+    }
+}

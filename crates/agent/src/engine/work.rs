@@ -1,0 +1,203 @@
+//! The account of one order's work: every assessed patch, what became of it so far, and what runs right now.
+
+use crate::back_end::{Package, Running, Said, Standing};
+use nightshift_domain::agent::InstallReport;
+use nightshift_domain::patch::{Assessment, Classification, Patch, PatchOutcome, PatchState, RebootStatus};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How often one package is tried under one order.
+const MOST_ATTEMPTS: u32 = 2;
+
+/// The work of an order, as the journal keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    targets: Vec<Target>,
+    /// What is being installed; set before it starts.
+    pub batch: Option<Batch>,
+    /// Whether patches were left because the window would have been exceeded.
+    pub window_exceeded: bool,
+    /// The boot that the order's own reboot led to.
+    pub rebooted_into: Option<String>,
+    /// How often the machine was assessed anew after everything was tried.
+    pub rounds: u32,
+    /// What the sources did not answer when the work began.
+    pub warnings: Vec<String>,
+}
+
+/// One assessed patch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Target {
+    #[serde(flatten)]
+    outcome: PatchOutcome,
+    attempts: u32,
+}
+
+/// Packages that are installed in one go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The packages.
+    pub packages: Vec<Package>,
+    /// The install, once it was started.
+    pub running: Option<Running>,
+}
+
+impl Work {
+    /// Every assessed patch once; those of the wanted classifications without an obstacle are to be installed.
+    pub fn new(assessment: Assessment, wanted: &[Classification]) -> Self {
+        let mut work = Self::default();
+        for patch in assessment.patches {
+            let selected = wanted.contains(&patch.classification);
+            work.add(patch, selected);
+        }
+        work
+    }
+
+    /// Takes in what a later assessment found to be wanted; returns whether there is anything new to install.
+    pub fn take_in(&mut self, assessment: &Assessment, wanted: &[Classification]) -> bool {
+        let selected = assessment.patches.iter().filter(|patch| wanted.contains(&patch.classification));
+        for patch in selected {
+            self.add(patch.clone(), true);
+        }
+        !self.to_install().is_empty()
+    }
+
+    fn add(&mut self, patch: Patch, selected: bool) {
+        let known = |target: &Target| target.is(&patch.name, &patch.version);
+        if self.targets.iter().any(known) {
+            return;
+        }
+        let (state, detail) = match (selected, patch.obstacle) {
+            (false, obstacle) => (PatchState::NotSelected, obstacle.unwrap_or_default()),
+            (true, Some(obstacle)) => (PatchState::Excluded, obstacle),
+            (true, None) => (PatchState::Pending, String::new()),
+        };
+        let Patch { name, version, classification, .. } = patch;
+        let outcome = PatchOutcome { name, version, classification, state, detail };
+        self.targets.push(Target { outcome, attempts: 0 });
+    }
+
+    /// What is selected and was not tried too often.
+    pub fn to_install(&self) -> Vec<Package> {
+        self.packages(|target| target.outcome.state == PatchState::Pending && target.attempts < MOST_ATTEMPTS)
+    }
+
+    /// What failed, and deserves one more try by itself.
+    pub fn to_retry(&self) -> Vec<Package> {
+        self.packages(|target| target.outcome.state == PatchState::Failed && target.attempts < MOST_ATTEMPTS)
+    }
+
+    /// What was selected and is not known to be in.
+    pub fn outstanding(&self) -> Vec<Package> {
+        self.packages(|target| matches!(target.outcome.state, PatchState::Pending | PatchState::Failed))
+    }
+
+    /// What was not selected; it may have come along as a dependency.
+    pub fn not_selected(&self) -> Vec<Package> {
+        self.packages(|target| target.outcome.state == PatchState::NotSelected)
+    }
+
+    fn packages(&self, which: impl Fn(&Target) -> bool) -> Vec<Package> {
+        self.targets.iter().filter(|target| which(target)).map(Target::package).collect()
+    }
+
+    /// The package cannot be installed as things are.
+    pub fn exclude(&mut self, package: &Package, why: &str) {
+        self.set(package, PatchState::Excluded, why);
+    }
+
+    /// The package cannot be installed now; the cause will pass.
+    pub fn postpone(&mut self, package: &Package, why: &str) {
+        self.set(package, PatchState::Pending, why);
+        if let Some(target) = self.find(package) {
+            target.attempts = MOST_ATTEMPTS;
+        }
+    }
+
+    /// Judges the batch that ran by the package database; what the install said only explains.
+    pub fn judge(&mut self, standings: &BTreeMap<String, Standing>, said: &Said) {
+        let Some(batch) = self.batch.take() else { return };
+        for package in &batch.packages {
+            let Some(target) = self.find(package) else { continue };
+            target.attempts += 1;
+            let Some(Standing::Not(standing)) = standings.get(&package.name) else {
+                target.outcome.state = PatchState::Installed;
+                target.outcome.detail.clear();
+                continue;
+            };
+            let error = said.errors.get(&package.name);
+            let passing = said.trouble.as_ref().is_some_and(|trouble| trouble.passing);
+            let state = if error.is_none() && passing { PatchState::Pending } else { PatchState::Failed };
+            let said = error.or(said.trouble.as_ref().map(|trouble| &trouble.sentence));
+            let why = said.map_or_else(|| "the install said nothing".to_owned(), String::clone);
+            target.outcome.state = state;
+            target.outcome.detail = format!("{why} (now: {standing})");
+        }
+    }
+
+    /// Judges a batch of which nobody knows how it ended: what is not in is to be tried again.
+    pub fn judge_interrupted(&mut self, standings: &BTreeMap<String, Standing>, said: &Said) {
+        let Some(batch) = self.batch.take() else { return };
+        for package in batch.packages.iter().filter(|package| !said.errors.contains_key(&package.name)) {
+            let Some(target) = self.find(package) else { continue };
+            target.attempts += 1;
+            if let Some(Standing::Not(standing)) = standings.get(&package.name) {
+                target.outcome.detail = format!("its install was interrupted (now: {standing})");
+            }
+        }
+        let with_errors =
+            batch.packages.into_iter().filter(|package| said.errors.contains_key(&package.name));
+        self.batch = Some(Batch { packages: with_errors.collect(), running: None });
+        self.judge(standings, said);
+        self.recount(standings);
+    }
+
+    /// Counts as installed what is in by now, whichever way it came.
+    pub fn recount(&mut self, standings: &BTreeMap<String, Standing>) {
+        for target in &mut self.targets {
+            let open = matches!(target.outcome.state, PatchState::Pending | PatchState::Failed);
+            if open && standings.get(&target.outcome.name) == Some(&Standing::Installed) {
+                target.outcome.state = PatchState::Installed;
+                target.outcome.detail.clear();
+            }
+        }
+    }
+
+    /// Says of what was not selected, and is in all the same, how that came. It stays not selected: nobody ordered
+    /// it, a selected patch needs it.
+    pub fn explain_dependencies(&mut self, standings: &BTreeMap<String, Standing>) {
+        for target in &mut self.targets {
+            let not_selected = target.outcome.state == PatchState::NotSelected;
+            if not_selected && standings.get(&target.outcome.name) == Some(&Standing::Installed) {
+                target.outcome.detail = "came along: a selected patch needs it".into();
+            }
+        }
+    }
+
+    /// The account as it is reported.
+    pub fn report(&self, reboot: RebootStatus, boot_id: String) -> InstallReport {
+        let patches = self.targets.iter().map(|target| target.outcome.clone()).collect();
+        InstallReport { patches, reboot, boot_id, window_exceeded: self.window_exceeded, error: None }
+    }
+
+    fn set(&mut self, package: &Package, state: PatchState, why: &str) {
+        if let Some(target) = self.find(package) {
+            target.outcome.state = state;
+            target.outcome.detail = why.to_owned();
+        }
+    }
+
+    fn find(&mut self, package: &Package) -> Option<&mut Target> {
+        self.targets.iter_mut().find(|target| target.is(&package.name, &package.version))
+    }
+}
+
+impl Target {
+    fn is(&self, name: &str, version: &str) -> bool {
+        self.outcome.name == name && self.outcome.version == version
+    }
+
+    fn package(&self) -> Package {
+        Package { name: self.outcome.name.clone(), version: self.outcome.version.clone() }
+    }
+}

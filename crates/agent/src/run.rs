@@ -1,0 +1,104 @@
+//! The whole agent, from its start to its end.
+
+use crate::apt::Apt;
+use crate::back_end::BackEnd;
+use crate::config::{BackEndChoice, Config};
+use crate::engine::{Engine, EngineError};
+use crate::probes::Probes;
+use crate::session::Link;
+use crate::simulated::SimulatedMachine;
+use crate::spool::Spool;
+use crate::store::{Store, StoreError};
+use crate::worker::Worker;
+use chrono::Duration;
+use nightshift_runtime::Clock;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Why the agent could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The configuration cannot be used.
+    #[error("{0}")]
+    Config(String),
+    /// The machine is none that the agent can work on.
+    #[error(transparent)]
+    BackEnd(#[from] crate::back_end::BackEndError),
+    /// The agent's own documents cannot be read or written.
+    #[error("the agent's state: {0}")]
+    Store(#[from] StoreError),
+    /// The worker had to stop.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// The back end that the configuration chooses.
+pub fn back_end(config: &Config, clock: &Clock) -> Result<Arc<dyn BackEnd>, AgentError> {
+    match config.back_end {
+        BackEndChoice::Simulated => {
+            let machine = SimulatedMachine::new(config.vm.clone(), config.simulated.clone(), clock.clone());
+            Ok(Arc::new(machine))
+        }
+        BackEndChoice::Auto | BackEndChoice::Apt => Ok(Arc::new(Apt::open(config)?)),
+    }
+}
+
+/// Runs an agent until it is told to end. An install that runs then goes on by itself, and the next start takes it
+/// over. When a simulated machine goes down its agent ends as it stands, and starts anew when the machine is up.
+pub async fn run(
+    config: Config,
+    back_end: Arc<dyn BackEnd>,
+    clock: Clock,
+    shutdown: CancellationToken,
+) -> Result<(), AgentError> {
+    config.validate().map_err(AgentError::Config)?;
+    let store = match config.state_folder() {
+        Some(folder) => Store::on_disk(&folder)?,
+        None => Store::in_memory(),
+    };
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            () = back_end.goes_down() => {}
+            result = one_boot(&config, &back_end, &clock, &store) => return result,
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = back_end.comes_up() => {}
+        }
+    }
+}
+
+async fn one_boot(
+    config: &Config,
+    back_end: &Arc<dyn BackEnd>,
+    clock: &Clock,
+    store: &Store,
+) -> Result<(), AgentError> {
+    let spool = Spool::open(store.clone())?;
+    let engine = Engine::open(
+        config.vm.clone(),
+        back_end.clone(),
+        clock.clone(),
+        config.timings.clone(),
+        store.clone(),
+        spool.clone(),
+    )?;
+    let assessment_every = Duration::hours(config.assessment_hours.into());
+    let (worker, desk) = Worker::new(engine, spool.clone(), clock.clone(), assessment_every)?;
+    let link = Link {
+        config: config.clone(),
+        store: store.clone(),
+        spool,
+        desk,
+        back_end: back_end.clone(),
+        probes: Probes::new(config),
+        clock: clock.clone(),
+        beat: worker.done.clone(),
+    };
+    tokio::select! {
+        result = worker.work() => Ok(result?),
+        () = link.keep() => Ok(()),
+    }
+}

@@ -1,0 +1,177 @@
+//! The conversation with the gateway: the agent connects out, and again for ever.
+
+use crate::back_end::BackEnd;
+use crate::config::Config;
+use crate::identity::{self, LinkError};
+use crate::probes::Probes;
+use crate::spool::Spool;
+use crate::store::Store;
+use crate::worker::Desk;
+use nightshift_domain::agent::AgentIdentity;
+use nightshift_domain::event::Order;
+use nightshift_protocol::agent::v1 as wire;
+use nightshift_protocol::agent::v1::agent_gateway_service_client::AgentGatewayServiceClient;
+use nightshift_protocol::agent::v1::session_request::Message as Up;
+use nightshift_protocol::agent::v1::session_response::Message as Down;
+use nightshift_runtime::Clock;
+use rand::Rng as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+/// Messages that may wait for the network.
+const OUTBOX: usize = 64;
+/// The wait after the first failure.
+const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
+/// How long the gateway may take to answer Hello.
+const WELCOME_WITHIN: Duration = Duration::from_secs(30);
+
+type Outbox = mpsc::Sender<wire::SessionRequest>;
+
+/// The agent's side of its sessions.
+pub(crate) struct Link {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) spool: Spool,
+    pub(crate) desk: Desk,
+    pub(crate) back_end: Arc<dyn BackEnd>,
+    pub(crate) probes: Probes,
+    pub(crate) clock: Clock,
+    /// Asks for a heartbeat at once.
+    pub(crate) beat: Arc<Notify>,
+}
+
+impl Link {
+    /// Keeps a session with the gateway, through its restarts and the network's troubles, for ever.
+    pub(crate) async fn keep(&self) {
+        let mut failures = 0;
+        loop {
+            let mut welcomed = false;
+            let error = match self.converse(&mut welcomed).await {
+                Ok(()) => LinkError::Protocol("it ended the session"),
+                Err(error) => error,
+            };
+            failures = if welcomed { 0 } else { failures + 1 };
+            let wait = backoff(failures, self.config.longest_backoff());
+            tracing::warn!(vm = %self.config.vm, %error, ?wait, "no session with the gateway");
+            // Real time: this is about the network, not about the fleet.
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn converse(&self, welcomed: &mut bool) -> Result<(), LinkError> {
+        let channel = identity::connect(&self.config, &self.store).await?;
+        let (outbox, requests) = mpsc::channel(OUTBOX);
+        send(&outbox, Up::Hello(self.hello()?)).await?;
+        let mut client = AgentGatewayServiceClient::new(channel);
+        let mut responses = client.session(ReceiverStream::new(requests)).await?.into_inner();
+        self.welcome(&mut responses).await?;
+        *welcomed = true;
+        tracing::info!(vm = %self.config.vm, "in session with the gateway");
+        // Side by side: who waits to send must go on receiving, or two full queues wait for each other.
+        tokio::select! {
+            result = self.receive(responses) => result,
+            result = self.send_reports(&outbox) => result,
+            result = self.send_heartbeats(&outbox) => result,
+        }
+    }
+
+    fn hello(&self) -> Result<wire::Hello, LinkError> {
+        let boot_id = self.back_end.boot_id().map_err(|error| LinkError::Config(error.to_string()))?;
+        let identity = AgentIdentity {
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot_id,
+            os: self.back_end.os(),
+            back_end: self.back_end.name().to_owned(),
+        };
+        Ok(wire::Hello { identity: Some((&identity).into()) })
+    }
+
+    async fn welcome(&self, responses: &mut Streaming<wire::SessionResponse>) -> Result<(), LinkError> {
+        let first = tokio::time::timeout(WELCOME_WITHIN, responses.message()).await;
+        let first = first.map_err(|_| LinkError::Protocol("it did not answer Hello in time"))??;
+        match first.and_then(|response| response.message) {
+            Some(Down::Welcome(welcome)) => Ok(self.spool.forget(welcome.last_report)?),
+            _ => Err(LinkError::Protocol("its first word was not Welcome")),
+        }
+    }
+
+    async fn receive(&self, mut responses: Streaming<wire::SessionResponse>) -> Result<(), LinkError> {
+        while let Some(response) = responses.message().await? {
+            match response.message {
+                Some(Down::Order(order)) => self.take(order),
+                Some(Down::ReportStored(stored)) => self.spool.forget(stored.number)?,
+                Some(Down::Welcome(_)) => return Err(LinkError::Protocol("it said Welcome twice")),
+                None => {
+                    tracing::warn!("the gateway said something that this version of the agent does not know")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An order that cannot be understood is not carried out; it settles by its deadline.
+    fn take(&self, order: nightshift_protocol::events::v1::Order) {
+        match Order::try_from(order) {
+            Ok(order) => self.desk.take(order),
+            Err(error) => tracing::error!(%error, "an order could not be read"),
+        }
+    }
+
+    async fn send_reports(&self, outbox: &Outbox) -> Result<(), LinkError> {
+        let mut newest = self.spool.watch();
+        let mut sent = 0;
+        loop {
+            for report in self.spool.after(sent) {
+                sent = report.number;
+                send(outbox, Up::Report((&report).into())).await?;
+            }
+            // The spool lives as long as the agent: there is no error to meet.
+            drop(newest.changed().await);
+        }
+    }
+
+    async fn send_heartbeats(&self, outbox: &Outbox) -> Result<(), LinkError> {
+        loop {
+            let boot_id = self.back_end.boot_id().map_err(|error| LinkError::Config(error.to_string()))?;
+            let ailment = match self.back_end.ailment().await {
+                None => self.probes.ailment().await,
+                ailment => ailment,
+            };
+            send(outbox, Up::Heartbeat(wire::Heartbeat { boot_id, ailment })).await?;
+            tokio::select! {
+                () = self.clock.sleep(self.config.heartbeat()) => {}
+                () = self.beat.notified() => {}
+            }
+        }
+    }
+}
+
+async fn send(outbox: &Outbox, message: Up) -> Result<(), LinkError> {
+    let request = wire::SessionRequest { message: Some(message) };
+    outbox.send(request).await.map_err(|_| LinkError::Protocol("it takes no more messages"))
+}
+
+/// Doubles with each failure in a row up to the longest; jittered, so that a fleet does not come back in one instant.
+fn backoff(failures: u32, longest: Duration) -> Duration {
+    let full = SHORTEST_BACKOFF.saturating_mul(1 << failures.min(16)).min(longest);
+    full.mul_f64(rand::rng().random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_up_to_the_longest_and_never_is_none() {
+        let longest = Duration::from_secs(30);
+        for failures in 0..40 {
+            let wait = backoff(failures, longest);
+            assert!(wait >= SHORTEST_BACKOFF / 2 && wait <= longest, "{wait:?}");
+        }
+        assert!(backoff(0, longest) <= SHORTEST_BACKOFF);
+        assert!(backoff(20, longest) >= longest / 2);
+    }
+}

@@ -1,0 +1,175 @@
+//! A gateway for one agent: keeps what it was told, and sends its order with each session until that has its end.
+
+use nightshift_domain::event::Order;
+use nightshift_protocol::agent::v1 as wire;
+use nightshift_protocol::agent::v1::agent_gateway_service_server::{
+    AgentGatewayService, AgentGatewayServiceServer,
+};
+use nightshift_protocol::agent::v1::report::Body;
+use nightshift_protocol::agent::v1::session_request::Message as Up;
+use nightshift_protocol::agent::v1::session_response::Message as Down;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
+};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::{Request, Response, Status, Streaming};
+
+pub const TOKEN: &str = "a token for once";
+
+/// Survives the gateway's restarts.
+#[derive(Default)]
+pub struct Told {
+    pub enrolments: u32,
+    pub sessions: u32,
+    pub reports: Vec<wire::Report>,
+    pub heartbeats: Vec<wire::Heartbeat>,
+    pub order: Option<Order>,
+}
+
+#[derive(Clone)]
+pub struct Gateway {
+    authority: Arc<Authority>,
+    told: Arc<Mutex<Told>>,
+}
+
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Gateway {
+    pub fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let pem = params.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::from_ca_cert_pem(&pem, key).unwrap();
+        Self { authority: Arc::new(Authority { pem, issuer }), told: Arc::default() }
+    }
+
+    pub fn authority_pem(&self) -> String {
+        self.authority.pem.clone()
+    }
+
+    pub fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap()
+    }
+
+    /// Serves until the handle is aborted, which is a gateway's sudden end.
+    pub async fn serve(&self, at: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
+        let listener = TcpListener::bind(at).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["nightshift-gateway".to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(&key, &self.authority.issuer).unwrap();
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(certificate.pem(), key.serialize_pem()))
+            .client_ca_root(Certificate::from_pem(&self.authority.pem))
+            .client_auth_optional(true);
+        let service = AgentGatewayServiceServer::new(self.clone());
+        let server = Server::builder().tls_config(tls).unwrap().add_service(service);
+        let serving = tokio::spawn(async move {
+            server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
+        });
+        (address, serving)
+    }
+
+    fn store(&self, report: wire::Report) {
+        let mut told = self.told();
+        if report.number > told.last_report() {
+            told.reports.push(report);
+        }
+    }
+}
+
+impl Told {
+    pub fn last_report(&self) -> u64 {
+        self.reports.last().map_or(0, |report| report.number)
+    }
+
+    pub fn finished(&self) -> Vec<&wire::Finished> {
+        let finished = |report: &'_ wire::Report| matches!(report.body, Some(Body::Finished(_)));
+        let reports = self.reports.iter().filter(|report| finished(report));
+        reports
+            .filter_map(|report| match &report.body {
+                Some(Body::Finished(finished)) => Some(finished),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn open_order(&self) -> Option<Order> {
+        self.order.clone().filter(|_| self.finished().is_empty())
+    }
+}
+
+#[tonic::async_trait]
+impl AgentGatewayService for Gateway {
+    async fn enrol(
+        &self,
+        request: Request<wire::EnrolRequest>,
+    ) -> Result<Response<wire::EnrolResponse>, Status> {
+        let request = request.into_inner();
+        let mut told = self.told();
+        told.enrolments += 1;
+        if request.token != TOKEN || told.enrolments > 1 {
+            return Err(Status::permission_denied("the token is no good"));
+        }
+        let mut csr = CertificateSigningRequestParams::from_pem(&request.certificate_request_pem).unwrap();
+        csr.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate_pem = csr.signed_by(&self.authority.issuer).unwrap().pem();
+        Ok(Response::new(wire::EnrolResponse { certificate_pem, authority_pem: self.authority_pem() }))
+    }
+
+    type SessionStream = Pin<Box<dyn futures::Stream<Item = Result<wire::SessionResponse, Status>> + Send>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<wire::SessionRequest>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        if request.peer_certs().is_none_or(|chain| chain.is_empty()) {
+            return Err(Status::unauthenticated("no certificate"));
+        }
+        let gateway = self.clone();
+        let (outbox, responses) = mpsc::channel(16);
+        let mut requests = request.into_inner();
+        tokio::spawn(async move {
+            let say = async |message| {
+                let response = wire::SessionResponse { message: Some(message) };
+                drop(outbox.send(Ok(response)).await);
+            };
+            while let Ok(Some(request)) = requests.message().await {
+                match request.message.unwrap() {
+                    Up::Hello(_) => {
+                        let (last_report, order) = {
+                            let mut told = gateway.told();
+                            told.sessions += 1;
+                            (told.last_report(), told.open_order())
+                        };
+                        say(Down::Welcome(wire::Welcome { last_report })).await;
+                        if let Some(order) = order {
+                            say(Down::Order((&order).into())).await;
+                        }
+                    }
+                    Up::Heartbeat(heartbeat) => gateway.told().heartbeats.push(heartbeat),
+                    Up::Report(report) => {
+                        let number = report.number;
+                        gateway.store(report);
+                        say(Down::ReportStored(wire::ReportStored { number })).await;
+                    }
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
+    }
+}

@@ -1,0 +1,15 @@
+//! For each rule a clean log and logs that break it and nothing else.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is tests")]
+
+mod cases;
+mod holds;
+mod labels;
+mod orders;
+mod placement;
+mod rollouts;
+mod spoil;
+mod steps;
+mod story;
+mod verdict;
+mod windows;

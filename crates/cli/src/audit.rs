@@ -1,0 +1,27 @@
+//! The log as the auditor wants it, read through the console.
+
+use crate::arguments::Servers;
+use crate::clients;
+use nightshift_audit::{Record, Report};
+use nightshift_domain::Partition;
+use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::envelope::Envelope;
+
+/// Reads the whole log and audits it.
+pub(crate) async fn run(servers: &Servers) -> anyhow::Result<Report> {
+    let mut console = clients::console(servers).await?;
+    let partitions = console.list_partitions(api::ListPartitionsRequest {}).await?.into_inner().partitions;
+    let mut records = Vec::new();
+    for name in partitions {
+        let partition: Partition = name.parse()?;
+        let request = api::ReadEventsRequest { partition: name, after: 0, follow: false };
+        let mut events = console.read_events(request).await?.into_inner();
+        while let Some(event) = events.message().await? {
+            let envelope = event.envelope.ok_or_else(|| anyhow::anyhow!("the console sent an event without envelope"))?;
+            let fact = Envelope::try_from(envelope)?.fact()?;
+            let (partition, position) = (partition.clone(), event.position);
+            records.push(Record { partition, position, at: fact.at, event: fact.event });
+        }
+    }
+    Ok(nightshift_audit::audit(records))
+}

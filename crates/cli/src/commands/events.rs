@@ -1,0 +1,43 @@
+//! `nightshift events …`
+
+use crate::arguments::{Events, Servers};
+use crate::{clients, exit};
+use futures::stream::{SelectAll, StreamExt as _};
+use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::envelope::Envelope;
+use nightshift_protocol::json::event_json;
+use std::process::ExitCode;
+
+pub(crate) async fn run(command: Events, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
+    let Events::Tail { partition, no_follow, after } = command;
+    let mut console = clients::console(servers).await?;
+    let partitions = match partition {
+        Some(partition) => vec![partition],
+        None => console.list_partitions(api::ListPartitionsRequest {}).await?.into_inner().partitions,
+    };
+    let mut all = SelectAll::new();
+    for partition in partitions {
+        let request = api::ReadEventsRequest { partition, after, follow: !no_follow };
+        all.push(console.read_events(request).await?.into_inner());
+    }
+    while let Some(event) = all.next().await {
+        print(event?, json)?;
+    }
+    Ok(exit::DONE)
+}
+
+/// One line for each event: JSON (one document a line), or for people.
+fn print(event: api::ReadEventsResponse, json: bool) -> anyhow::Result<()> {
+    let envelope = event.envelope.ok_or_else(|| anyhow::anyhow!("the console sent an event without envelope"))?;
+    let envelope = Envelope::try_from(envelope)?;
+    let document = event_json(&envelope)?;
+    if json {
+        println!("{document}");
+        return Ok(());
+    }
+    let kind = envelope.event_type.rsplit('.').next().unwrap_or_default();
+    let subject = envelope.subject.trim_start_matches("nightshift.v1.");
+    let at = envelope.time.format("%F %T");
+    println!("{at}  {:>6}  {kind:<20} {subject:<50} {}", event.position, document["data"]);
+    Ok(())
+}

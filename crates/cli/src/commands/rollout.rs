@@ -1,0 +1,99 @@
+//! `nightshift rollout …`
+
+use super::{print_json, table};
+use crate::arguments::{Rollout, Servers, Wish};
+use crate::live::Live;
+use crate::{clients, exit, live, summary};
+use anyhow::Context as _;
+use nightshift_domain::policy::Policy;
+use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::events::v1 as wire;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(crate) async fn run(command: Rollout, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
+    match command {
+        Rollout::Start { rollout, policy, wish, watch: then_watch } => {
+            let policy = policy.as_deref().map(read_policy).transpose()?.unwrap_or_default();
+            start(servers, &rollout, &policy, wish, json && !then_watch).await?;
+            if then_watch {
+                return watch(servers, rollout, json).await;
+            }
+        }
+        Rollout::List => list(servers, json).await?,
+        Rollout::Show { rollout } => {
+            let request = api::GetRolloutRequest { rollout };
+            let response = clients::console(servers).await?.get_rollout(request).await?.into_inner();
+            let view = response.rollout.context("the console sent no rollout")?;
+            if json { print_json(&view)? } else { print!("{}", summary::text(&view)) }
+        }
+        Rollout::Watch { rollout } => return watch(servers, rollout, json).await,
+        Rollout::Pause { rollout, wish } => {
+            let request = api::PauseRolloutRequest { rollout, actor: Some(actor(wish)) };
+            clients::rollouts(servers).await?.pause_rollout(request).await?;
+        }
+        Rollout::Resume { rollout, wish } => {
+            let request = api::ResumeRolloutRequest { rollout, actor: Some(actor(wish)) };
+            clients::rollouts(servers).await?.resume_rollout(request).await?;
+        }
+        Rollout::Cancel { rollout, wish } => {
+            let request = api::CancelRolloutRequest { rollout, actor: Some(actor(wish)) };
+            clients::rollouts(servers).await?.cancel_rollout(request).await?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+/// Asks for a rollout and says what was planned.
+async fn start(servers: &Servers, rollout: &str, policy: &Policy, wish: Wish, json: bool) -> anyhow::Result<()> {
+    let request = api::StartRolloutRequest {
+        rollout: rollout.to_owned(),
+        policy: Some(policy.into()),
+        actor: Some(actor(wish)),
+    };
+    let started = clients::rollouts(servers).await?.start_rollout(request).await?.into_inner();
+    if json {
+        return print_json(&started);
+    }
+    for (number, phase) in (1..).zip(&started.phases) {
+        for region in &phase.regions {
+            eprintln!("phase {number}  {:<20} {}", region.region, region.why);
+        }
+    }
+    Ok(())
+}
+
+async fn list(servers: &Servers, json: bool) -> anyhow::Result<()> {
+    let response = clients::console(servers).await?.list_rollouts(api::ListRolloutsRequest {}).await?.into_inner();
+    if json {
+        return print_json(&response.rollouts);
+    }
+    let mut rows = table(&["ROLLOUT", "STATE", "HEALTHY", "FAILED", "SKIPPED", "DEFERRED", "WHY"]);
+    for rollout in &response.rollouts {
+        let tally = rollout.tally.unwrap_or_default();
+        let counts = [tally.healthy, tally.failed, tally.skipped, tally.deferred].map(|count| count.to_string());
+        let [healthy, failed, skipped, deferred] = counts;
+        let state = summary::state(rollout.state()).to_owned();
+        rows.add_row([rollout.rollout.clone(), state, healthy, failed, skipped, deferred, rollout.why.clone()]);
+    }
+    println!("{rows}");
+    Ok(())
+}
+
+async fn watch(servers: &Servers, rollout: String, json: bool) -> anyhow::Result<ExitCode> {
+    let last = live::watch(servers, rollout, &mut Live::for_output(json)).await?;
+    if json { print_json(&last)? } else { print!("{}", summary::text(&last)) }
+    let halted = last.state() == api::RolloutState::Halted;
+    Ok(if halted { ExitCode::from(exit::HALTED) } else { exit::DONE })
+}
+
+fn read_policy(path: &Path) -> anyhow::Result<Policy> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let policy: Policy = toml::from_str(&text).with_context(|| path.display().to_string())?;
+    policy.validate().with_context(|| path.display().to_string())?;
+    Ok(policy)
+}
+
+fn actor(wish: Wish) -> wire::Actor {
+    wire::Actor { name: wish.actor, reason: wish.reason }
+}

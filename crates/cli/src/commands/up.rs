@@ -1,0 +1,27 @@
+//! `nightshift up`
+
+use crate::arguments::Up;
+use crate::stack::{Listen, Stack};
+use crate::{clients, exit, fleet_file};
+use nightshift_runtime::{Clock, config, lifecycle, telemetry};
+use std::process::ExitCode;
+
+pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
+    let fleet = up.fleet.as_deref().map(fleet_file::read).transpose()?;
+    let _telemetry = telemetry::start("nightshift", &config::Telemetry::default())?;
+    let mut listen = Listen::usual(up.address);
+    listen.agents = up.agents_listen.unwrap_or(listen.agents);
+    let stack = Stack::start(up.data.clone(), Clock::system(), listen).await?;
+    if let Some(fleet) = fleet {
+        let declared = clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?.into_inner();
+        println!("fleet    {} changes", declared.changes);
+    }
+    println!("data     {}", up.data.display());
+    println!("console  {}", stack.servers.console);
+    println!("planner  {}", stack.servers.planner);
+    println!("gateway  {}   (agents: https://{})", stack.servers.gateway, stack.agents);
+    println!("http     http://{}/v1/rollouts", stack.http);
+    tokio::spawn(lifecycle::end_on_signal(stack.shutdown.clone()));
+    stack.ended().await?;
+    Ok(exit::DONE)
+}

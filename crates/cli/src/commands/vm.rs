@@ -1,0 +1,149 @@
+//! `nightshift vm …`
+
+use super::{print_json, table};
+use crate::arguments::{Servers, Vm};
+use crate::{clients, exit};
+use anyhow::Context as _;
+use nightshift_domain::fleet::{Placement, Vm as Model};
+use nightshift_domain::patch::{Assessment, PatchState};
+use nightshift_protocol::api::v1 as api;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(crate) async fn run(command: Vm, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
+    match command {
+        Vm::List { region } => list(servers, region.unwrap_or_default(), json).await?,
+        Vm::Show { vm } => show(servers, vm, json).await?,
+        Vm::Token { vm, out } => token(servers, vm, out.as_deref(), json).await?,
+    }
+    Ok(exit::DONE)
+}
+
+async fn list(servers: &Servers, region: String, json: bool) -> anyhow::Result<()> {
+    let mut console = clients::console(servers).await?;
+    let mut request = api::ListVmsRequest { region, ..Default::default() };
+    let mut vms = Vec::new();
+    loop {
+        let page = console.list_vms(request.clone()).await?.into_inner();
+        vms.extend(page.vms);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    if json {
+        return print_json(&vms);
+    }
+    let mut rows = table(&["VM", "REGION", "PLACE", "PATCHED", "LACKS", "WHY"]);
+    for view in vms {
+        let model = model(&view)?;
+        let lacks = assessment(&view)?.map(|a| a.critical_and_security().to_string()).unwrap_or_default();
+        let why = if view.ineligible.is_empty() { view.why.clone() } else { view.ineligible.clone() };
+        let patched = if view.ineligible.is_empty() { progress(view.progress()) } else { "left alone" };
+        rows.add_row([model.id.to_string(), model.region.to_string(), place(&model), patched.into(), lacks, why]);
+    }
+    println!("{rows}");
+    Ok(())
+}
+
+async fn show(servers: &Servers, vm: String, json: bool) -> anyhow::Result<()> {
+    let response = clients::console(servers).await?.get_vm(api::GetVmRequest { vm }).await?.into_inner();
+    let view = response.vm.context("the console sent no VM")?;
+    if json {
+        return print_json(&view);
+    }
+    let model = model(&view)?;
+    let line = |name: &str, value: &str| println!("{name:<14}{value}");
+    line("VM", model.id.as_str());
+    line("subscription", &format!("{} / {}", model.subscription, model.resource_group));
+    line("place", &format!("{} {}", model.region, place(&model)));
+    line("mode", &format!("{:?}", model.patch_mode));
+    line("window", &view.window);
+    if !view.ineligible.is_empty() {
+        line("left alone", &view.ineligible);
+    }
+    line("rollout", &format!("{} {}", view.rollout, progress(view.progress())));
+    if !view.why.is_empty() {
+        line("why", &view.why);
+    }
+    if let Some(agent) = &view.agent {
+        line("agent", &format!("{} with {} on {}", agent.agent_version, agent.back_end, agent.os));
+    }
+    if let Some(assessment) = assessment(&view)? {
+        line("lacks", &format!("{} critical or security, {} other", assessment.critical_and_security(), assessment.other()));
+    }
+    if let Some(report) = view.last_installation {
+        let report = nightshift_domain::agent::InstallReport::try_from(report)?;
+        let count = |state| report.count(state);
+        line(
+            "last order",
+            &format!(
+                "{} installed, {} failed, {} pending, {} excluded, {} not selected",
+                count(PatchState::Installed),
+                count(PatchState::Failed),
+                count(PatchState::Pending),
+                count(PatchState::Excluded),
+                count(PatchState::NotSelected),
+            ),
+        );
+        for patch in &report.patches {
+            line("", &format!("{:?} {} {} {}", patch.state, patch.name, patch.version, patch.detail));
+        }
+    }
+    Ok(())
+}
+
+async fn token(servers: &Servers, vm: String, out: Option<&Path>, json: bool) -> anyhow::Result<()> {
+    let request = api::IssueEnrolmentTokensRequest { vms: vec![vm], ttl_seconds: 0 };
+    let response = clients::agents(servers).await?.issue_enrolment_tokens(request).await?.into_inner();
+    let issued = response.tokens.into_iter().next().context("the gateway issued no token")?;
+    if let Some(folder) = out {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        write_secret(&folder.join("token"), &issued.token)?;
+        fs::write(folder.join("authority.pem"), &issued.authority_pem)?;
+        eprintln!("wrote token and authority.pem to {}", folder.display());
+    } else if json {
+        print_json(&issued)?;
+    } else {
+        println!("{}\n{}", issued.token, issued.authority_pem);
+    }
+    Ok(())
+}
+
+fn write_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(secret.as_bytes()).with_context(|| path.display().to_string())
+}
+
+fn model(view: &api::VmView) -> anyhow::Result<Model> {
+    Ok(Model::try_from(view.vm.clone().context("the console sent a VM without its model")?)?)
+}
+
+fn assessment(view: &api::VmView) -> anyhow::Result<Option<Assessment>> {
+    Ok(view.assessment.clone().map(Assessment::try_from).transpose()?)
+}
+
+fn place(vm: &Model) -> String {
+    match &vm.placement {
+        Placement::Zone(zone) => format!("zone {zone}"),
+        Placement::AvailabilitySet { set, update_domain } => format!("{set}/{update_domain}"),
+        Placement::Standalone => "-".to_owned(),
+    }
+}
+
+/// Where a VM stands, in a word.
+pub(crate) fn progress(progress: api::VmProgress) -> &'static str {
+    match progress {
+        api::VmProgress::Unspecified => "-",
+        api::VmProgress::Waiting => "waiting",
+        api::VmProgress::InFlight => "in flight",
+        api::VmProgress::Soaking => "soaking",
+        api::VmProgress::Healthy => "healthy",
+        api::VmProgress::Failed => "failed",
+        api::VmProgress::Skipped => "skipped",
+        api::VmProgress::Deferred => "deferred",
+    }
+}

@@ -1,0 +1,104 @@
+//! The demo on simulated machines: real services, real gRPC and TLS, a clock on which a day takes 15 seconds.
+
+use super::roll_out;
+use super::report::Report;
+use crate::arguments::Demo;
+use crate::fleet_file::{self, DeclaredFleet};
+use crate::live::Live;
+use crate::stack::{Listen, Stack};
+use crate::clients;
+use anyhow::Context as _;
+use chrono::{DateTime, Duration, Utc};
+use nightshift_agent::config::Config;
+use nightshift_agent::run::{back_end, run as run_agent};
+use nightshift_domain::policy::Policy;
+use nightshift_domain::{RegionName, VmId};
+use nightshift_protocol::api::v1 as api;
+use nightshift_runtime::Clock;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tokio::task::JoinSet;
+
+const EXAMPLE: &str = include_str!("../../../../examples/fleet.toml");
+/// A day in 15 seconds.
+const SPEED: u32 = 5_760;
+/// Signals are that far apart, so that 300 machines leave a small processor room to breathe at this speed.
+const HEARTBEAT_SECONDS: u32 = 15 * 60;
+
+/// Patch Tuesday of January 2026, half an hour before night falls on Hong Kong.
+fn start() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_768_311_000, 0).unwrap_or_default()
+}
+
+/// A policy for a fleet that is looked at for a minute: what takes days elsewhere takes hours here.
+fn policy() -> Policy {
+    Policy {
+        phase_shares: vec![10, 50, 100],
+        batch_percent: 50,
+        soak: Duration::minutes(20),
+        bake: Duration::hours(2),
+        longest_work: Duration::minutes(60),
+        grace: Duration::hours(4),
+        silence: Duration::minutes(60),
+        failure_budget_percent: 10,
+        failure_budget: 0,
+    }
+}
+
+pub(super) async fn run(demo: &Demo, data: PathBuf, live: &mut Live) -> anyhow::Result<Report> {
+    let fleet = match &demo.fleet {
+        Some(path) => fleet_file::read(path)?,
+        None => fleet_file::parse(EXAMPLE).context("the example fleet")?,
+    };
+    let bad_region = demo.bad_patch.as_deref().map(|name| known_region(&fleet, name)).transpose()?;
+    let clock = Clock::fast(start(), SPEED);
+    let stack = Stack::start(data, clock.clone(), Listen::free()).await?;
+    clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?;
+    let mut agents = start_agents(&stack, &fleet, bad_region.as_ref(), &clock).await?;
+    let report = roll_out(&stack, &policy(), live).await?;
+    stack.shutdown.cancel();
+    while let Some(ended) = agents.join_next().await {
+        ended??;
+    }
+    stack.ended().await?;
+    Ok(report)
+}
+
+fn known_region(fleet: &DeclaredFleet, name: &str) -> anyhow::Result<RegionName> {
+    let regions = fleet.topology.regions.keys();
+    let known = regions.clone().find(|region| region.as_str() == name).cloned();
+    known.with_context(|| {
+        let all = regions.map(RegionName::as_str).collect::<Vec<_>>().join(", ");
+        format!("--bad-patch {name}: not a region of the fleet; its regions are {all}")
+    })
+}
+
+/// One agent for each machine that is on, each with its own enrolment, certificate and session.
+async fn start_agents(
+    stack: &Stack,
+    fleet: &DeclaredFleet,
+    bad_region: Option<&RegionName>,
+    clock: &Clock,
+) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+    let running: BTreeMap<&VmId, &RegionName> =
+        fleet.vms.iter().filter(|vm| !fleet.powered_off.contains(&vm.id)).map(|vm| (&vm.id, &vm.region)).collect();
+    let request = api::IssueEnrolmentTokensRequest {
+        vms: running.keys().map(ToString::to_string).collect(),
+        // Enrolling 300 machines takes seconds of yours, which are hours of theirs.
+        ttl_seconds: 7 * 86_400,
+    };
+    let issued = clients::agents(&stack.servers).await?.issue_enrolment_tokens(request).await?.into_inner();
+    let gateway = format!("https://{}", stack.agents);
+    let mut agents = JoinSet::new();
+    for issued in issued.tokens {
+        let vm = VmId::new(issued.vm)?;
+        let bad = bad_region.is_some_and(|bad| running.get(&vm) == Some(&bad));
+        let mut config = Config::simulated(vm, gateway.clone(), issued.token, issued.authority_pem);
+        config.heartbeat_seconds = HEARTBEAT_SECONDS;
+        config.simulated.bad_patch = bad;
+        let (back_end, clock) = (back_end(&config, clock)?, clock.clone());
+        let shutdown = stack.shutdown.clone();
+        agents.spawn(async move { Ok(run_agent(config, back_end, clock, shutdown).await?) });
+    }
+    Ok(agents)
+}

@@ -1,0 +1,129 @@
+//! All services in one process: each as it is when deployed alone, but with the log embedded.
+
+use crate::arguments::Servers;
+use anyhow::Context as _;
+use nightshift_event_log::SledLog;
+use nightshift_runtime::service::{Context, Service, serve_on};
+use nightshift_runtime::{Clock, Signals};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Where everything listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Listen {
+    /// The gRPC of console, rollout-planner, region-coordinator, health-monitor and agent-gateway.
+    pub services: [SocketAddr; 5],
+    /// Agents.
+    pub agents: SocketAddr,
+    /// HTTP.
+    pub http: SocketAddr,
+}
+
+impl Listen {
+    /// The usual ports on this address.
+    pub fn usual(address: IpAddr) -> Self {
+        let at = |port| SocketAddr::new(address, port);
+        Self { services: [at(7700), at(7701), at(7702), at(7703), at(7704)], agents: at(7709), http: at(7780) }
+    }
+
+    /// Ports of the loopback address that are free.
+    pub fn free() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { services: [any; 5], agents: any, http: any }
+    }
+}
+
+/// All services, running.
+pub struct Stack {
+    /// Where the command line finds them.
+    pub servers: Servers,
+    /// Where agents connect.
+    pub agents: SocketAddr,
+    /// Where HTTP is served.
+    pub http: SocketAddr,
+    /// Cancelled when everything is to end.
+    pub shutdown: CancellationToken,
+    services: JoinSet<anyhow::Result<()>>,
+}
+
+impl Stack {
+    /// Starts everything. When this returns, everything answers.
+    pub async fn start(data: PathBuf, clock: Clock, listen: Listen) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&data).with_context(|| format!("data = {}", data.display()))?;
+        let log = SledLog::open(&data.join("log"))?;
+        let shutdown = CancellationToken::new();
+        let base = Context {
+            data,
+            settings: (),
+            log: Arc::new(log),
+            signals: Signals::in_process(),
+            clock,
+            shutdown: shutdown.clone(),
+        };
+        let (agents, http) = (bind(listen.agents).await?, bind(listen.http).await?);
+        let (agents_at, http_at) = (agents.local_addr()?, http.local_addr()?);
+        let built = [
+            (
+                "console",
+                nightshift_console::build_on(base.clone().of("console", Default::default()), http).await?,
+            ),
+            (
+                "rollout-planner",
+                nightshift_rollout_planner::build(base.clone().of("rollout-planner", Default::default())).await?,
+            ),
+            (
+                "region-coordinator",
+                nightshift_region_coordinator::build(base.clone().of("region-coordinator", Default::default()))
+                    .await?,
+            ),
+            (
+                "health-monitor",
+                nightshift_health_monitor::build(base.clone().of("health-monitor", Default::default())).await?,
+            ),
+            (
+                "agent-gateway",
+                nightshift_agent_gateway::build_on(base.of("agent-gateway", Default::default()), agents).await?,
+            ),
+        ];
+        let mut services = JoinSet::new();
+        let mut addresses = Vec::new();
+        for ((name, service), address) in built.into_iter().zip(listen.services) {
+            addresses.push(run(name, service, address, &shutdown, &mut services).await?);
+        }
+        let url = |index: usize| format!("http://{}", addresses[index]);
+        let servers = Servers { console: url(0), planner: url(1), gateway: url(4) };
+        Ok(Self { servers, agents: agents_at, http: http_at, shutdown, services })
+    }
+
+    /// Waits until it is told to end, or a service fails, and then for all to end.
+    pub async fn ended(mut self) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        while let Some(ended) = self.services.join_next().await {
+            self.shutdown.cancel();
+            outcome = outcome.and(ended.context("a service panicked").and_then(|ended| ended));
+        }
+        outcome
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+async fn run(
+    name: &'static str,
+    service: Service,
+    address: SocketAddr,
+    shutdown: &CancellationToken,
+    services: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<SocketAddr> {
+    let listener = bind(address).await?;
+    let bound = listener.local_addr()?;
+    let shutdown = shutdown.clone();
+    services.spawn(async move { serve_on(service, listener, shutdown).await.context(name) });
+    Ok(bound)
+}

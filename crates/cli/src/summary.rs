@@ -1,0 +1,63 @@
+//! A rollout in plain text.
+
+use nightshift_protocol::api::v1 as api;
+use std::fmt::Write as _;
+
+/// A rollout's state in a word.
+pub(crate) fn state(state: api::RolloutState) -> &'static str {
+    match state {
+        api::RolloutState::Unspecified => "unknown",
+        api::RolloutState::Running => "running",
+        api::RolloutState::Paused => "paused",
+        api::RolloutState::Halted => "halted",
+        api::RolloutState::Cancelled => "cancelled",
+        api::RolloutState::Completed => "completed",
+    }
+}
+
+/// A phase's state in a word.
+pub(crate) fn phase_state(state: api::PhaseState) -> &'static str {
+    match state {
+        api::PhaseState::Unspecified => "unknown",
+        api::PhaseState::Waiting => "waiting",
+        api::PhaseState::Running => "running",
+        api::PhaseState::Baking => "baking",
+        api::PhaseState::Passed => "passed",
+        api::PhaseState::Failed => "failed",
+    }
+}
+
+/// The whole rollout: phases, regions, and every VM that did not end healthy with its reason.
+pub(crate) fn text(rollout: &api::RolloutView) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(&mut text, rollout);
+    text
+}
+
+fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
+    write!(text, "rollout {}: {}", rollout.rollout, state(rollout.state()))?;
+    if !rollout.halted_region.is_empty() {
+        write!(text, " in {}", rollout.halted_region)?;
+    }
+    if !rollout.why.is_empty() {
+        write!(text, ", because {}", rollout.why)?;
+    }
+    writeln!(text)?;
+    for phase in &rollout.phases {
+        writeln!(text, "phase {}: {}", phase.number, phase_state(phase.state()))?;
+        for region in &phase.regions {
+            let tally = region.tally.unwrap_or_default();
+            writeln!(
+                text,
+                "  {:<16} {:>4} VMs  {:>4} healthy {:>3} failed {:>3} skipped {:>3} deferred   {}",
+                region.region, region.vms, tally.healthy, tally.failed, tally.skipped, tally.deferred, region.why
+            )?;
+            for exception in &region.exceptions {
+                let progress = crate::commands::vm::progress(exception.progress());
+                writeln!(text, "      {:<16} {progress}: {}", exception.vm, exception.why)?;
+            }
+        }
+    }
+    Ok(())
+}
