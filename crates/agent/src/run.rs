@@ -52,6 +52,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), AgentError> {
     config.validate().map_err(AgentError::Config)?;
+    // Without it no gateway will ever be trusted: better told at the start than tried for ever.
+    config.authority_pem().map_err(AgentError::Config)?;
     let store = match config.state_folder() {
         Some(folder) => Store::on_disk(&folder)?,
         None => Store::in_memory(),

@@ -45,7 +45,7 @@ impl NatsLog {
     /// Connects; waits for a server for as long as the options say.
     pub async fn connect(options: NatsOptions) -> Result<Self, ConnectError> {
         let connection = Connection::open(&options).await?;
-        let streams = Streams::new(connection.context.clone(), options.replicas);
+        let streams = Streams::new(&connection, options.replicas);
         let batches = Semaphore::new(BATCHES);
         Ok(Self(Arc::new(Inner { connection, streams, batches, patience: options.patience })))
     }

@@ -25,6 +25,11 @@ impl NatsServer {
         Self::start_on(folder, free_port()?, "")
     }
 
+    /// Starts a server with more configuration, for example who may do what.
+    pub fn start_with(folder: &Path, more: &str) -> io::Result<Self> {
+        Self::start_on(folder, free_port()?, more)
+    }
+
     /// Starts a server on the folder of one that does not run, where nobody who knows that one will find it.
     pub fn start_beside(other: &Self) -> io::Result<Self> {
         Self::start_on(&other.folder, free_port()?, "")

@@ -1,5 +1,5 @@
-//! Domain types to the wire (`From`) and back (`TryFrom`). Nothing that is missing or unknown is made up: it is
-//! an error that names the field and its value.
+//! Domain types to the wire (`From`) and back (`TryFrom`). Nothing that is missing or unknown is made up: it
+//! is an error that names the field and its value.
 
 mod agent;
 mod event;

@@ -197,9 +197,9 @@ impl Envelope {
     }
 }
 
-/// Nanoseconds since 1970 where 64 bits hold them (1677 to 2262), as in every log that was ever written. What
-/// they cannot tell apart goes in as seconds and nanoseconds: moments far away, and a leap second from the one
-/// after it.
+/// Nanoseconds since 1970 where 64 bits hold them (1677 to 2262), as in every log that was ever written.
+/// What they cannot tell apart goes in as seconds and nanoseconds: moments far away, and a leap second from
+/// the one after it.
 fn time_bytes(at: Time) -> Vec<u8> {
     let nanos = at.timestamp_subsec_nanos();
     match at.timestamp_nanos_opt() {

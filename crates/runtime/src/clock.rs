@@ -3,6 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration as RealDuration, Instant};
+use tokio::sync::watch;
 
 /// The time of the fleet: the machine's, or for a demo a faster one.
 #[derive(Debug, Clone)]
@@ -11,7 +12,7 @@ pub struct Clock(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     System,
-    Fast(Arc<Mutex<Fast>>),
+    Fast { fast: Arc<Mutex<Fast>>, speed: Arc<watch::Sender<u32>> },
 }
 
 /// A clock that runs `factor` times as fast as the machine's, in strides: it only advances while its process runs,
@@ -37,23 +38,33 @@ impl Clock {
     /// A clock that begins at `start` and runs `factor` times as fast as the machine's, for as long as the tokio
     /// runtime it is made in runs.
     pub fn fast(start: DateTime<Utc>, factor: u32) -> Self {
-        let fast = Arc::new(Mutex::new(Fast { now: start, read: Instant::now(), factor: factor.max(1) }));
+        let factor = factor.max(1);
+        let fast = Arc::new(Mutex::new(Fast { now: start, read: Instant::now(), factor }));
         let ticking = Arc::downgrade(&fast);
         tokio::spawn(async move {
             while let Some(fast) = ticking.upgrade() {
-                stride(&fast);
+                drop(stride(&fast));
                 drop(fast);
                 tokio::time::sleep(TICK).await;
             }
         });
-        Self(Kind::Fast(fast))
+        Self(Kind::Fast { fast, speed: Arc::new(watch::Sender::new(factor)) })
+    }
+
+    /// From now on a fast clock runs so many times as fast as the machine's. The machine's own clock stays as it is.
+    pub fn set_speed(&self, factor: u32) {
+        if let Kind::Fast { fast, speed } = &self.0 {
+            let factor = factor.max(1);
+            stride(fast).factor = factor;
+            speed.send_replace(factor);
+        }
     }
 
     /// Now.
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
             Kind::System => Utc::now(),
-            Kind::Fast(fast) => stride(fast).now,
+            Kind::Fast { fast, .. } => stride(fast).now,
         }
     }
 
@@ -72,7 +83,18 @@ impl Clock {
                 return;
             }
             let nap = (left / self.factor()).max(RealDuration::from_millis(1));
-            tokio::time::sleep(nap.min(LONGEST_NAP)).await;
+            let nap = tokio::time::sleep(nap.min(LONGEST_NAP));
+            match &self.0 {
+                Kind::System => nap.await,
+                Kind::Fast { speed, .. } => {
+                    let mut speed = speed.subscribe();
+                    tokio::select! {
+                        () = nap => {}
+                        // The sender is kept by the clock itself.
+                        _ = speed.changed() => {}
+                    }
+                }
+            }
         }
     }
 
@@ -80,7 +102,7 @@ impl Clock {
     pub fn factor(&self) -> u32 {
         match &self.0 {
             Kind::System => 1,
-            Kind::Fast(fast) => lock(fast).factor,
+            Kind::Fast { fast, .. } => lock(fast).factor,
         }
     }
 }

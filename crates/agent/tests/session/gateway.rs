@@ -12,12 +12,13 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
 };
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
@@ -64,10 +65,8 @@ impl Gateway {
         self.told.lock().unwrap()
     }
 
-    /// Serves until the handle is aborted, which is a gateway's sudden end.
-    pub async fn serve(&self, at: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
-        let listener = TcpListener::bind(at).await.unwrap();
-        let address = listener.local_addr().unwrap();
+    /// Serves on a runtime of its own: to shut that down is a gateway's sudden end, with all its connections.
+    pub async fn serve(&self, at: SocketAddr) -> (SocketAddr, Runtime) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["nightshift-gateway".to_owned()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -78,16 +77,28 @@ impl Gateway {
             .client_auth_optional(true);
         let service = AgentGatewayServiceServer::new(self.clone());
         let server = Server::builder().tls_config(tls).unwrap().add_service(service);
-        let serving = tokio::spawn(async move {
-            server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
-        });
-        (address, serving)
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.spawn(bind(at)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        (address, runtime)
     }
 
     fn store(&self, report: wire::Report) {
         let mut told = self.told();
         if report.number > told.last_report() {
             told.reports.push(report);
+        }
+    }
+}
+
+/// The runtime of the gateway before may take a moment to let go of the address.
+async fn bind(at: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(at).await {
+            Ok(listener) => return listener,
+            Err(error) if error.kind() == ErrorKind::AddrInUse => tokio::task::yield_now().await,
+            Err(error) => panic!("{at}: {error}"),
         }
     }
 }

@@ -25,6 +25,10 @@ const SPEED: u32 = 5_760;
 /// Signals are that far apart, so that 300 machines leave a small processor room to breathe at this speed.
 const HEARTBEAT_SECONDS: u32 = 15 * 60;
 
+/// How often, and how many times, the demo looks whether all agents are there: for a minute.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+const CONNECT_TRIES: u32 = 1_200;
+
 /// Patch Tuesday of January 2026, half an hour before night falls on Hong Kong.
 fn start() -> DateTime<Utc> {
     DateTime::from_timestamp(1_768_311_000, 0).unwrap_or_default()
@@ -51,10 +55,13 @@ pub(super) async fn run(demo: &Demo, data: PathBuf, live: &mut Live) -> anyhow::
         None => fleet_file::parse(EXAMPLE).context("the example fleet")?,
     };
     let bad_region = demo.bad_patch.as_deref().map(|name| known_region(&fleet, name)).transpose()?;
-    let clock = Clock::fast(start(), SPEED);
+    // Slow until every agent is there: what takes seconds of yours would be hours of theirs.
+    let clock = Clock::fast(start(), 1);
     let stack = Stack::start(data, clock.clone(), Listen::free()).await?;
     clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?;
     let mut agents = start_agents(&stack, &fleet, bad_region.as_ref(), &clock).await?;
+    agents_connected(&stack, agents.len()).await?;
+    clock.set_speed(SPEED);
     let report = roll_out(&stack, &policy(), live).await?;
     stack.shutdown.cancel();
     while let Some(ended) = agents.join_next().await {
@@ -73,6 +80,34 @@ fn known_region(fleet: &DeclaredFleet, name: &str) -> anyhow::Result<RegionName>
     })
 }
 
+/// Tokens, as soon as the gateway has read of all the machines.
+pub(super) async fn tokens(
+    stack: &Stack,
+    request: api::IssueEnrolmentTokensRequest,
+) -> anyhow::Result<api::IssueEnrolmentTokensResponse> {
+    let mut gateway = clients::agents(&stack.servers).await?;
+    for _ in 0..CONNECT_TRIES {
+        match gateway.issue_enrolment_tokens(request.clone()).await {
+            Err(status) if status.code() == tonic::Code::NotFound => tokio::time::sleep(LOOK_EVERY).await,
+            issued => return Ok(issued?.into_inner()),
+        }
+    }
+    anyhow::bail!("the gateway does not read the log: is the machine overloaded?")
+}
+
+/// Waits until so many agents have spoken.
+async fn agents_connected(stack: &Stack, wanted: usize) -> anyhow::Result<()> {
+    let mut gateway = clients::agents(&stack.servers).await?;
+    for _ in 0..CONNECT_TRIES {
+        let agents = gateway.list_agents(api::ListAgentsRequest {}).await?.into_inner().agents;
+        if agents.iter().filter(|agent| !agent.boot_id.is_empty()).count() >= wanted {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    anyhow::bail!("not all of the {wanted} agents connected: is the machine overloaded?")
+}
+
 /// One agent for each machine that is on, each with its own enrolment, certificate and session.
 async fn start_agents(
     stack: &Stack,
@@ -84,10 +119,9 @@ async fn start_agents(
         fleet.vms.iter().filter(|vm| !fleet.powered_off.contains(&vm.id)).map(|vm| (&vm.id, &vm.region)).collect();
     let request = api::IssueEnrolmentTokensRequest {
         vms: running.keys().map(ToString::to_string).collect(),
-        // Enrolling 300 machines takes seconds of yours, which are hours of theirs.
-        ttl_seconds: 7 * 86_400,
+        ttl_seconds: 0,
     };
-    let issued = clients::agents(&stack.servers).await?.issue_enrolment_tokens(request).await?.into_inner();
+    let issued = tokens(stack, request).await?;
     let gateway = format!("https://{}", stack.agents);
     let mut agents = JoinSet::new();
     for issued in issued.tokens {

@@ -10,6 +10,7 @@ use super::connection::LOST;
 use super::publish::Answer;
 use super::streams::StreamError;
 use crate::admission::{Sealed, id_taken, rejected, unknown};
+use crate::selection::damaged;
 use crate::{AppendError, Head, ReadError, Recorded};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use nightshift_domain::{Chain, Follow, Partition};
@@ -17,11 +18,20 @@ use nightshift_domain::{Chain, Follow, Partition};
 /// Lookups under way at once.
 const LOOKUPS: usize = 32;
 
+/// What came of one try.
+enum Tried {
+    Landed(Vec<Head>),
+    /// To be tried again, or to be returned if there is no time for it.
+    NotKnown(AppendError),
+}
+
 /// What stands where our events should stand.
 enum Standing {
     Landed(Vec<Head>),
     /// Ours are not there and can never be.
     Lost(AppendError),
+    /// Not even the expected head is there.
+    Behind(AppendError),
     /// Nobody's are there: ours may still come.
     Open,
 }
@@ -35,52 +45,49 @@ impl Inner {
     ) -> Result<Vec<Head>, AppendError> {
         let mut backoff = Backoff::within(self.patience);
         loop {
-            let cause = match self.try_once(partition, writes).await? {
-                Ok(heads) => return Ok(heads),
-                Err(cause) => cause,
+            let error = match self.try_once(partition, writes).await? {
+                Tried::Landed(heads) => return Ok(heads),
+                Tried::NotKnown(error) => error,
             };
-            tracing::debug!(%partition, cause, "looking and trying again");
+            tracing::debug!(%error, "looking and trying again");
             if !backoff.wait().await {
-                return Err(unknown(partition, cause));
+                return Err(error);
             }
         }
     }
 
-    /// The outer error is final; the inner one says why it is not known yet.
-    async fn try_once(
-        &self,
-        partition: &Partition,
-        writes: &[Sealed],
-    ) -> Result<Result<Vec<Head>, String>, AppendError> {
+    /// An error is final.
+    async fn try_once(&self, partition: &Partition, writes: &[Sealed]) -> Result<Tried, AppendError> {
+        let not_known = |cause: String| Ok(Tried::NotKnown(unknown(partition, cause)));
         match self.connection.answer(self.streams.ensure(partition)).await {
             Some(Ok(())) => {}
             Some(Err(StreamError::Never(cause))) => return Err(rejected(partition, cause)),
-            Some(Err(StreamError::Later(cause))) => return Ok(Err(self.connection.explain(&cause))),
-            None => return Ok(Err(LOST.into())),
+            Some(Err(StreamError::Later(cause))) => return not_known(self.connection.explain(&cause)),
+            None => return not_known(LOST.into()),
         }
         let cause = match self.publish(partition, writes).await {
-            Answer::Stored(last) => return Ok(Ok(heads_up_to(last, writes))),
+            Answer::Stored(last) => return Ok(Tried::Landed(heads_up_to(last, writes))),
             Answer::Never(cause) => return Err(rejected(partition, cause)),
-            Answer::Known(position) => {
-                if let Some(error) = known_elsewhere(partition, writes, position) {
-                    return Err(error);
-                }
-                "the server knows the event's id".to_owned()
-            }
+            Answer::Known(position) => match known_elsewhere(partition, writes, position) {
+                Some(error) => return Err(error),
+                None => "the server knows the event's id".to_owned(),
+            },
             Answer::NotThere(cause) => {
                 self.streams.doubt(partition);
                 cause
             }
             Answer::Look(cause) => cause,
         };
-        match self.look(partition, writes).await {
-            Ok(Standing::Landed(heads)) => Ok(Ok(heads)),
-            Ok(Standing::Lost(error)) => Err(error),
-            Ok(Standing::Open) => Ok(Err(cause)),
-            Err(ReadError::Unavailable { cause: unreadable, .. }) => {
-                Ok(Err(format!("{cause}; {unreadable}")))
-            }
-            Err(damaged) => Err(rejected(partition, damaged.to_string())),
+        match self.connection.answer(self.look(partition, writes)).await {
+            Some(Ok(Standing::Landed(heads))) => Ok(Tried::Landed(heads)),
+            Some(Ok(Standing::Lost(error))) => Err(error),
+            // A new leader may not know yet what the one before it knew.
+            Some(Ok(Standing::Behind(error))) if self.streams.replicated() => Ok(Tried::NotKnown(error)),
+            Some(Ok(Standing::Behind(error))) => Err(error),
+            Some(Ok(Standing::Open)) => not_known(cause),
+            Some(Err(ReadError::Unavailable { cause: why, .. })) => not_known(format!("{cause}; {why}")),
+            Some(Err(damaged)) => Err(rejected(partition, damaged.to_string())),
+            None => not_known(LOST.into()),
         }
     }
 
@@ -90,17 +97,17 @@ impl Inner {
         for (index, (write, looked)) in writes.iter().zip(looked).enumerate() {
             let lost = |actual| {
                 let (chain, expected) = (write.chain.clone(), write.expected.position);
-                Ok(Standing::Lost(AppendError::Conflict { chain, expected, actual }))
+                AppendError::Conflict { chain, expected, actual }
             };
             match looked {
                 Looked::Nothing => {}
-                Looked::Behind(newest) => return lost(newest),
+                Looked::Behind(newest) => return Ok(Standing::Behind(lost(newest))),
                 Looked::Event { first, newest } => {
                     let ours = |write: &Sealed| {
                         write.events.iter().any(|(envelope, _)| envelope.id == first.envelope.id)
                     };
                     if !writes.iter().any(ours) {
-                        return lost(newest);
+                        return Ok(Standing::Lost(lost(newest)));
                     }
                     let before: usize = writes[..index].iter().map(|write| write.events.len()).sum();
                     return self.look_at_heads(partition, writes, &first, before).await;
@@ -131,7 +138,8 @@ impl Inner {
         } else {
             self.streams.next(partition, expected + 1, &subject).await?
         };
-        Ok(first.map_or(Looked::Behind(newest), |first| Looked::Event { first, newest }))
+        let first = first.ok_or_else(|| damaged(partition, expected + 1, "the event is missing"))?;
+        Ok(Looked::Event { first, newest })
     }
 
     /// An event of ours stands after an expected head. A head's hash covers all that its write holds, so looking at

@@ -3,15 +3,18 @@
 use super::backoff::Backoff;
 use async_nats::connection::State;
 use async_nats::jetstream::Context;
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long the server may take to answer a request.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long the server may take to answer. When it dies, its answers are waited for in vain for so long; when it is only
+/// slow, the question is put once more.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long a cluster may take to agree on a new stream or consumer.
+const AGREE_WITHIN: Duration = Duration::from_secs(5);
 /// What is said when an answer can no longer come.
 pub(super) const LOST: &str = "the connection was lost";
 /// A server that is silent for longer is taken for lost.
@@ -52,7 +55,7 @@ impl Default for NatsOptions {
 /// Who a service is to NATS.
 #[derive(Debug, Clone, Default)]
 pub enum Login {
-    /// Nobody in particular, or whom the server's URL names.
+    /// Whom the server's URL names (`nats://user:password@host`), or nobody in particular.
     #[default]
     Url,
     /// A credentials file (JWT and seed).
@@ -93,6 +96,12 @@ pub enum ConnectError {
         /// What the server says.
         cause: String,
     },
+    /// An address is none.
+    #[error("the address of a NATS server is not understood ({cause}): write nats://host:4222")]
+    Address {
+        /// What is wrong with it.
+        cause: String,
+    },
     /// A file of the options cannot be used.
     #[error("{path}: {cause}")]
     File {
@@ -106,6 +115,8 @@ pub enum ConnectError {
 pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) context: Context,
+    /// The same, for questions that are answered at once.
+    pub(super) lookups: Context,
     /// Rises whenever a connection stands anew.
     pub(super) times_connected: watch::Receiver<u64>,
     refusal: Arc<Mutex<Option<String>>>,
@@ -116,20 +127,20 @@ impl Connection {
         let (connected, times_connected) = watch::channel(0);
         let connected = Arc::new(connected);
         let refusal = Arc::new(Mutex::new(None));
+        let addresses = addresses(options)?;
         let mut backoff = Backoff::within(options.patience);
         let client = loop {
-            let attempt = settings(options).await?;
+            let attempt = settings(options, &addresses).await?;
             let (connected, refusal) = (connected.clone(), refusal.clone());
             let attempt = attempt.event_callback(move |event| {
                 note(&event, &connected, &refusal);
                 async {}
             });
-            let servers = options.servers.join(", ");
-            let error = match attempt.connect(options.servers.clone()).await {
+            let error = match attempt.connect(addresses.clone()).await {
                 Ok(client) => break client,
                 Err(error) => error,
             };
-            let cause = error.to_string();
+            let (servers, cause) = (names(&addresses), error.to_string());
             match error.kind() {
                 ConnectErrorKind::AuthorizationViolation
                 | ConnectErrorKind::Authentication
@@ -139,8 +150,10 @@ impl Connection {
             }
         };
         let mut context = async_nats::jetstream::new(client.clone());
-        context.set_timeout(ANSWER_WITHIN);
-        Ok(Self { client, context, times_connected, refusal })
+        context.set_timeout(AGREE_WITHIN);
+        let mut lookups = context.clone();
+        lookups.set_timeout(ANSWER_WITHIN);
+        Ok(Self { client, context, lookups, times_connected, refusal })
     }
 
     /// Waits a moment for the connection to come back: what is sent without one is sent later, when nobody waits for
@@ -180,7 +193,24 @@ impl Connection {
     }
 }
 
-async fn settings(options: &NatsOptions) -> Result<ConnectOptions, ConnectError> {
+fn addresses(options: &NatsOptions) -> Result<Vec<ServerAddr>, ConnectError> {
+    // The address itself may hold a password: it is not repeated.
+    let wrong = |error: std::io::Error| ConnectError::Address { cause: error.to_string() };
+    let addresses: Result<Vec<ServerAddr>, _> = options.servers.iter().map(|url| url.parse()).collect();
+    match addresses.map_err(wrong)? {
+        none if none.is_empty() => Err(ConnectError::Address { cause: "there is none".into() }),
+        some => Ok(some),
+    }
+}
+
+/// The addresses without the passwords that they may hold.
+fn names(addresses: &[ServerAddr]) -> String {
+    let names: Vec<String> =
+        addresses.iter().map(|address| format!("{}:{}", address.host(), address.port())).collect();
+    names.join(", ")
+}
+
+async fn settings(options: &NatsOptions, addresses: &[ServerAddr]) -> Result<ConnectOptions, ConnectError> {
     let mut settings = ConnectOptions::new()
         .name("nightshift")
         .ping_interval(PING_EVERY)
@@ -197,7 +227,13 @@ async fn settings(options: &NatsOptions) -> Result<ConnectOptions, ConnectError>
         settings = settings.add_client_certificate(certificate.clone(), key.clone());
     }
     match &options.login {
-        Login::Url => Ok(settings),
+        Login::Url => {
+            let named = addresses.iter().find_map(|address| Some((address.username()?, address.password()?)));
+            Ok(match named {
+                Some((user, password)) => settings.user_and_password(user.to_owned(), password.to_owned()),
+                None => settings,
+            })
+        }
         Login::Credentials(path) => {
             let wrong =
                 |error: std::io::Error| ConnectError::File { path: path.clone(), cause: error.to_string() };

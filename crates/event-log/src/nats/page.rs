@@ -21,7 +21,7 @@ const PAGE_WITHIN: Duration = Duration::from_secs(20);
 /// How long a consumer may leave us without what its leader has.
 const LAG: Duration = Duration::from_secs(2);
 /// How long a new leader may not know what the one before it knew.
-const NEW_LEADER: Duration = Duration::from_secs(10);
+const NEW_LEADER: Duration = Duration::from_secs(5);
 /// The server forgets a consumer that nobody uses for so long.
 const FORGET_CONSUMER: Duration = Duration::from_secs(10);
 

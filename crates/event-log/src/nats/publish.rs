@@ -1,7 +1,7 @@
 //! Hands events to a stream: one alone as a plain message, several as an atomic batch (NATS ADR-50), which this client
 //! library does not know.
 
-use super::connection::LOST;
+use super::connection::{ANSWER_WITHIN, LOST};
 use super::{Inner, message, streams};
 use crate::admission::Sealed;
 use async_nats::client::Request;
@@ -9,11 +9,7 @@ use async_nats::{HeaderMap, Message, RequestError, RequestErrorKind, header};
 use bytes::Bytes;
 use nightshift_domain::{Chain, Partition};
 use serde::Deserialize;
-use std::time::Duration;
 use uuid::Uuid;
-
-/// How long an answer may take: a batch of 1,000 takes 15 ms on an idle server.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the server says, as far as it decides what to do next.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The streams: one per partition, made when first needed, read through their leaders.
 
+use super::connection::Connection;
 use super::message;
 use crate::ReadError;
 use crate::Recorded;
@@ -30,6 +31,7 @@ pub(super) enum StreamError {
 
 pub(super) struct Streams {
     context: Context,
+    lookups: Context,
     replicas: usize,
     known: Mutex<HashSet<Partition>>,
 }
@@ -60,8 +62,9 @@ pub(super) fn filter(follow: &Follow) -> String {
 }
 
 impl Streams {
-    pub(super) fn new(context: Context, replicas: usize) -> Self {
-        Self { context, replicas: replicas.max(1), known: Mutex::default() }
+    pub(super) fn new(connection: &Connection, replicas: usize) -> Self {
+        let (context, lookups) = (connection.context.clone(), connection.lookups.clone());
+        Self { context, lookups, replicas: replicas.max(1), known: Mutex::default() }
     }
 
     pub(super) fn context(&self) -> &Context {
@@ -92,7 +95,7 @@ impl Streams {
 
     /// The stream's configuration and state, from its leader; `None` if there is no stream.
     pub(super) async fn info(&self, partition: &Partition) -> Result<Option<Info>, StreamError> {
-        match self.context.get_stream(name(partition)).await {
+        match self.lookups.get_stream(name(partition)).await {
             Ok(stream) => {
                 let info = stream.cached_info().clone();
                 match unfit(&info.config) {
@@ -146,7 +149,7 @@ impl Streams {
         partition: &Partition,
         position: u64,
     ) -> Result<Option<Recorded>, ReadError> {
-        let query = self.stream(partition).await?.raw_message_builder().sequence(position);
+        let query = self.lookup(partition).await?.raw_message_builder().sequence(position);
         found(partition, query.send().await)
     }
 
@@ -158,7 +161,7 @@ impl Streams {
         subject: &str,
     ) -> Result<Option<Recorded>, ReadError> {
         let query =
-            self.stream(partition).await?.raw_message_builder().sequence(from).next_by_subject(subject);
+            self.lookup(partition).await?.raw_message_builder().sequence(from).next_by_subject(subject);
         found(partition, query.send().await)
     }
 
@@ -168,10 +171,16 @@ impl Streams {
         partition: &Partition,
         subject: &str,
     ) -> Result<Option<Recorded>, ReadError> {
-        let query = self.stream(partition).await?.raw_message_builder().last_by_subject(subject);
+        let query = self.lookup(partition).await?.raw_message_builder().last_by_subject(subject);
         found(partition, query.send().await)
     }
 
+    async fn lookup(&self, partition: &Partition) -> Result<Stream<()>, ReadError> {
+        let stream = self.lookups.get_stream_no_info(name(partition)).await;
+        stream.map_err(|error| unavailable(partition, error.to_string()))
+    }
+
+    /// The stream, for consumers to be made of it.
     pub(super) async fn stream(&self, partition: &Partition) -> Result<Stream<()>, ReadError> {
         let stream = self.context.get_stream_no_info(name(partition)).await;
         stream.map_err(|error| unavailable(partition, error.to_string()))

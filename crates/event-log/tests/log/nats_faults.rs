@@ -5,7 +5,7 @@ use futures::StreamExt as _;
 use nightshift_domain::Follow;
 use nightshift_event_log::conformance::{Pen, agent_event};
 use nightshift_event_log::nats_server::NatsServer;
-use nightshift_event_log::{AppendError, NatsLog, NatsOptions, ReadError};
+use nightshift_event_log::{AppendError, ConnectError, NatsLog, NatsOptions, ReadError};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::Path;
@@ -174,6 +174,41 @@ async fn a_missing_event_is_noticed() {
             Err(error) => assert!(matches!(error, ReadError::Damaged { position: at, .. } if at == position)),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_let_in_is_told_why() {
+    let patience = Duration::from_secs(1);
+    let options =
+        NatsOptions { servers: vec!["nats://127.0.0.1:1".into()], patience, ..NatsOptions::default() };
+    let error = NatsLog::connect(options.clone()).await.err().unwrap();
+    assert!(
+        matches!(error, ConnectError::NoServer { .. }) && error.to_string().contains("127.0.0.1:1"),
+        "{error}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let users = "authorization { users: [ \
+        { user: reader, password: pass, permissions: { publish: [\"$JS.API.>\"], subscribe: [\">\"] } } ] }\n";
+    let server = NatsServer::start_with(folder.path(), users).unwrap();
+    let stranger = NatsOptions { servers: vec![server.url()], ..options.clone() };
+    let error = NatsLog::connect(stranger).await.err().unwrap();
+    assert!(matches!(error, ConnectError::Refused { .. }), "{error}");
+
+    let wrong = vec![server.url().replace("nats://", "nats://reader:secret@")];
+    let error = NatsLog::connect(NatsOptions { servers: wrong, ..options.clone() }).await.err().unwrap();
+    assert!(
+        matches!(error, ConnectError::Refused { .. }) && !error.to_string().contains("secret"),
+        "{error}"
+    );
+
+    let url = server.url().replace("nats://", "nats://reader:pass@");
+    let patience = Duration::from_secs(4);
+    let log: Log =
+        Arc::new(NatsLog::connect(NatsOptions { servers: vec![url], patience, ..options }).await.unwrap());
+    let error = pen(&log).append(vec![agent_event("vm-1", 1).unwrap()]).await.unwrap_err();
+    let AppendError::Unknown { cause, .. } = &error else { panic!("{error}") };
+    assert!(cause.to_lowercase().contains("permissions violation"), "{cause}");
 }
 
 /// Flips a bit in the body of an event in the region's stream.

@@ -6,8 +6,8 @@ use nightshift_domain::Event;
 use nightshift_domain::agent::RefusedOrder;
 use wire::event::Kind;
 
-/// How a field travels: `id` (an identifier), `ids`, `optional_id`, `message`, `messages`, `copy` (the same type
-/// on both sides), `text`, `moment`, `feature`.
+/// How a field travels: `id` (an identifier), `ids`, `optional_id`, `message`, `messages`, `copy` (the same
+/// type on both sides), `text`, `moment`, `feature`.
 macro_rules! to_wire {
     (id $value:expr) => {
         $value.to_string()

@@ -1,5 +1,5 @@
-//! The events by the contract's descriptors. Only the little of a descriptor set that this needs, so that it needs no
-//! further dependency.
+//! The events by the contract's descriptors. Only the little of a descriptor set that this needs, so that it
+//! needs no further dependency.
 
 use std::collections::BTreeSet;
 

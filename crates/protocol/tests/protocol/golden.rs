@@ -1,5 +1,5 @@
-//! Golden files of version 1: what was written once is read for ever. `NIGHTSHIFT_BLESS=1` writes them anew, which is
-//! right for a new event and wrong for one that is in anybody's log.
+//! Golden files of version 1: what was written once is read for ever. `NIGHTSHIFT_BLESS=1` writes them anew,
+//! which is right for a new event and wrong for one that is in anybody's log.
 
 use crate::examples::examples;
 use crate::{name, seal};

@@ -1,5 +1,5 @@
-//! Every event goes over the wire and comes back the same, is read from the golden files for ever, and what is not
-//! an event is an error that says so.
+//! Every event goes over the wire and comes back the same, is read from the golden files for ever, and what
+//! is not an event is an error that says so.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is tests")]
 

@@ -9,8 +9,8 @@ use nightshift_protocol::FILE_DESCRIPTOR_SET;
 use nightshift_protocol::envelope::Envelope;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The names of the oneof's fields: an event that is added to the contract without an example fails here, and one
-/// that is added to the domain alone does not compile in `convert/event.rs`.
+/// The names of the oneof's fields: an event that is added to the contract without an example fails here, and
+/// one that is added to the domain alone does not compile in `convert/event.rs`.
 #[test]
 fn there_is_an_example_of_every_event() {
     let descriptors: FileDescriptorSet = prost::Message::decode(FILE_DESCRIPTOR_SET).unwrap();
