@@ -17,7 +17,9 @@ pub(crate) async fn run(servers: &Servers) -> anyhow::Result<Report> {
         let request = api::ReadEventsRequest { partition: name, after: 0, follow: false };
         let mut events = console.read_events(request).await?.into_inner();
         while let Some(event) = events.message().await? {
-            let envelope = event.envelope.ok_or_else(|| anyhow::anyhow!("the console sent an event without envelope"))?;
+            let envelope = event
+                .envelope
+                .ok_or_else(|| anyhow::anyhow!("the console sent an event without envelope"))?;
             let fact = Envelope::try_from(envelope)?.fact()?;
             let (partition, position) = (partition.clone(), event.position);
             records.push(Record { partition, position, at: fact.at, event: fact.event });

@@ -25,7 +25,11 @@ pub(crate) async fn run(demo: Demo, json: bool) -> anyhow::Result<ExitCode> {
     let folder = Folder::new(demo.data.clone())?;
     let mut live = Live::for_output(json);
     let report = simulated::run(&demo, folder.path.clone(), &mut live).await?;
-    if json { commands::print_json(&report)? } else { print!("{report}") }
+    if json {
+        commands::print_json(&report)?
+    } else {
+        print!("{report}")
+    }
     if !json {
         eprintln!("\n{} s on this clock", began.elapsed().as_secs());
     }
@@ -46,11 +50,8 @@ fn exit_code(report: &Report, halt_wanted: bool) -> ExitCode {
 /// Starts the rollout, follows it to its end, and lets the auditor read the log.
 async fn roll_out(stack: &Stack, policy: &Policy, live: &mut Live) -> anyhow::Result<Report> {
     let actor = wire::Actor { name: "demo".into(), reason: "monthly patches".into() };
-    let request = api::StartRolloutRequest {
-        rollout: ROLLOUT.into(),
-        policy: Some(policy.into()),
-        actor: Some(actor),
-    };
+    let request =
+        api::StartRolloutRequest { rollout: ROLLOUT.into(), policy: Some(policy.into()), actor: Some(actor) };
     clients::rollouts(&stack.servers).await?.start_rollout(request).await?;
     let last = live::watch(&stack.servers, ROLLOUT.into(), live).await?;
     let audit = crate::audit::run(&stack.servers).await?;
@@ -67,7 +68,10 @@ impl Folder {
     fn new(given: Option<PathBuf>) -> anyhow::Result<Self> {
         match given {
             Some(path) if path.exists() => {
-                anyhow::bail!("--data {}: it exists already; the demo wants a folder of its own", path.display())
+                anyhow::bail!(
+                    "--data {}: it exists already; the demo wants a folder of its own",
+                    path.display()
+                )
             }
             Some(path) => Ok(Self { path, _temporary: None }),
             None => {

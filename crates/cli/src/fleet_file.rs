@@ -112,7 +112,8 @@ pub fn parse(text: &str) -> anyhow::Result<DeclaredFleet> {
     let mut vms = Vec::new();
     let mut powered_off = BTreeSet::new();
     for group in &file.vms {
-        let members = expand(group, &subscriptions, &images).with_context(|| format!("vms \"{}\"", group.prefix))?;
+        let members =
+            expand(group, &subscriptions, &images).with_context(|| format!("vms \"{}\"", group.prefix))?;
         powered_off.extend(members.iter().take(group.powered_off as usize).map(|vm| vm.id.clone()));
         vms.extend(members);
     }
@@ -155,7 +156,9 @@ fn expand(
 
 fn vm(group: &Group, image: &ImageEntry, number: u32) -> anyhow::Result<Vm> {
     let placement = match &group.availability_set {
-        Some(SetEntry { update_domains: 0, .. }) => bail!("availability_set: update_domains = 0 must be at least 1"),
+        Some(SetEntry { update_domains: 0, .. }) => {
+            bail!("availability_set: update_domains = 0 must be at least 1")
+        }
         Some(set) => Placement::AvailabilitySet {
             set: set.name.clone(),
             update_domain: u8::try_from(number % u32::from(set.update_domains))?,
@@ -244,7 +247,13 @@ mod tests {
     fn each_mistake_is_named_with_its_place_and_value() {
         let cases = [
             (GOOD.replace("region = \"west\"", "region = \"nowhere\""), "nowhere"),
-            (GOOD.replace("zones = [\"west-1\"]\n        powered", "zones = [\"west-9\"]\n        powered"), "west-9"),
+            (
+                GOOD.replace(
+                    "zones = [\"west-1\"]\n        powered",
+                    "zones = [\"west-9\"]\n        powered",
+                ),
+                "west-9",
+            ),
             (
                 GOOD.replace("powered_off = 1", "availability_set = { name = \"set\", update_domains = 2 }"),
                 "never in both",

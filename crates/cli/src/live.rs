@@ -41,7 +41,11 @@ impl Live {
                     line
                 });
                 let at = rollout.as_of.map(time).unwrap_or_default();
-                clock.set_message(format!("{at}  rollout {}: {}", rollout.rollout, summary::state(rollout.state())));
+                clock.set_message(format!(
+                    "{at}  rollout {}: {}",
+                    rollout.rollout,
+                    summary::state(rollout.state())
+                ));
                 for phase in &rollout.phases {
                     for region in &phase.regions {
                         let bar = bars.entry(region.region.clone()).or_insert_with(|| {
@@ -64,7 +68,11 @@ impl Live {
 }
 
 /// Follows a rollout to its end and returns it as it was then.
-pub(crate) async fn watch(servers: &Servers, rollout: String, live: &mut Live) -> anyhow::Result<api::RolloutView> {
+pub(crate) async fn watch(
+    servers: &Servers,
+    rollout: String,
+    live: &mut Live,
+) -> anyhow::Result<api::RolloutView> {
     let mut console = clients::console(servers).await?;
     let mut states = console.watch_rollout(api::WatchRolloutRequest { rollout }).await?.into_inner();
     let mut last = None;
@@ -96,7 +104,9 @@ fn counts(phase: &api::PhaseView, region: &api::RegionView) -> String {
         (tally.skipped, "skipped"),
         (tally.deferred, "deferred"),
     ];
-    parts.extend(counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    parts.extend(
+        counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")),
+    );
     if !region.stage.is_empty() {
         parts.push(region.stage.clone());
     } else if parts.is_empty() || phase.state() == api::PhaseState::Baking {
@@ -130,7 +140,9 @@ fn say_changes(said: &mut BTreeMap<String, String>, rollout: &api::RolloutView) 
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 fn time(at: pbjson_types::Timestamp) -> String {

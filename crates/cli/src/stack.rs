@@ -27,7 +27,11 @@ impl Listen {
     /// The usual ports on this address.
     pub fn usual(address: IpAddr) -> Self {
         let at = |port| SocketAddr::new(address, port);
-        Self { services: [at(7700), at(7701), at(7702), at(7703), at(7704)], agents: at(7709), http: at(7780) }
+        Self {
+            services: [at(7700), at(7701), at(7702), at(7703), at(7704)],
+            agents: at(7709),
+            http: at(7780),
+        }
     }
 
     /// Ports of the loopback address that are free.
@@ -73,20 +77,25 @@ impl Stack {
             ),
             (
                 "rollout-planner",
-                nightshift_rollout_planner::build(base.clone().of("rollout-planner", Default::default())).await?,
-            ),
-            (
-                "region-coordinator",
-                nightshift_region_coordinator::build(base.clone().of("region-coordinator", Default::default()))
+                nightshift_rollout_planner::build(base.clone().of("rollout-planner", Default::default()))
                     .await?,
             ),
             (
+                "region-coordinator",
+                nightshift_region_coordinator::build(
+                    base.clone().of("region-coordinator", Default::default()),
+                )
+                .await?,
+            ),
+            (
                 "health-monitor",
-                nightshift_health_monitor::build(base.clone().of("health-monitor", Default::default())).await?,
+                nightshift_health_monitor::build(base.clone().of("health-monitor", Default::default()))
+                    .await?,
             ),
             (
                 "agent-gateway",
-                nightshift_agent_gateway::build_on(base.of("agent-gateway", Default::default()), agents).await?,
+                nightshift_agent_gateway::build_on(base.of("agent-gateway", Default::default()), agents)
+                    .await?,
             ),
         ];
         let mut services = JoinSet::new();

@@ -51,7 +51,13 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
             writeln!(
                 text,
                 "  {:<16} {:>4} VMs  {:>4} healthy {:>3} failed {:>3} skipped {:>3} deferred   {}",
-                region.region, region.vms, tally.healthy, tally.failed, tally.skipped, tally.deferred, region.why
+                region.region,
+                region.vms,
+                tally.healthy,
+                tally.failed,
+                tally.skipped,
+                tally.deferred,
+                region.why
             )?;
             for exception in &region.exceptions {
                 let progress = crate::commands::vm::progress(exception.progress());

@@ -29,14 +29,18 @@ pub struct Agent {
     pub identity: Option<AgentIdentity>,
     /// Its newest stored report.
     pub last_report: u64,
-    orders: BTreeMap<OrderId, OrderState>,
+    orders: BTreeMap<OrderId, Known>,
 }
 
+/// An order, and how far the agent said it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum OrderState {
-    Open(Order),
-    /// Finished, refused or settled. Late reports on it are facts all the same.
-    Closed,
+struct Known {
+    order: Order,
+    accepted: bool,
+    /// The agent finished or refused it.
+    ended: bool,
+    /// The run does not wait for it any more. A late report on it is a fact all the same.
+    settled: bool,
 }
 
 impl Agent {
@@ -68,9 +72,10 @@ impl Mind for Gateway {
         self.fleet.apply(fact);
         match &fact.event {
             Event::OrderPlaced { order } => {
-                self.agent(&order.vm).orders.insert(order.id.clone(), OrderState::Open(order.clone()));
+                let known = Known { order: order.clone(), accepted: false, ended: false, settled: false };
+                self.agent(&order.vm).orders.insert(order.id.clone(), known);
             }
-            Event::VmSettled { vm, order, .. } => self.close(vm, order),
+            Event::VmSettled { vm, order, .. } => self.known(vm, order, |known| known.settled = true),
             Event::EnrolmentTokenIssued { vm, token_sha256, expires } => {
                 self.agent(vm).token = Some((token_sha256.clone(), *expires));
             }
@@ -82,16 +87,17 @@ impl Mind for Gateway {
                 agent.last_report = 0;
             }
             Event::AgentConnected { vm, identity } => self.agent(vm).identity = Some(identity.clone()),
-            Event::AgentEnabled { vm, report } | Event::AgentAssessed { vm, report, .. } => {
-                self.stored(vm, *report)
-            }
-            Event::OrderAccepted { vm, report, .. } | Event::AgentRebooted { vm, report, .. } => {
+            Event::AgentEnabled { vm, report }
+            | Event::AgentAssessed { vm, report, .. }
+            | Event::AgentRebooted { vm, report, .. } => self.stored(vm, *report),
+            Event::OrderAccepted { vm, report, order } => {
                 self.stored(vm, *report);
+                self.known(vm, order, |known| known.accepted = true);
             }
             Event::OrderFinished { vm, report, order, .. }
             | Event::OrderRefused { vm, report, order, .. } => {
                 self.stored(vm, *report);
-                self.close(vm, order);
+                self.known(vm, order, |known| known.ended = true);
             }
             _ => {}
         }
@@ -167,8 +173,18 @@ impl Gateway {
         if agent.is_some_and(|agent| number <= agent.last_report) {
             return Ok(None);
         }
-        let placed = |order: &OrderId| agent.is_some_and(|agent| agent.orders.contains_key(order));
-        if let Some(order) = report.order().filter(|order| !placed(order)) {
+        let known = |order: &OrderId| agent.and_then(|agent| agent.orders.get(order));
+        let told_before = match &report {
+            Report::Accepted(order) => known(order).is_some_and(|known| known.accepted),
+            Report::Finished(order, _) | Report::Refused(order, _) => {
+                known(order).is_some_and(|known| known.ended)
+            }
+            _ => false,
+        };
+        if told_before {
+            return Ok(None);
+        }
+        if let Some(order) = report.order().filter(|order| known(order).is_none()) {
             let sentence = format!(
                 "report {number} of VM \"{vm}\" is on order \"{order}\", which was never placed with it"
             );
@@ -195,12 +211,7 @@ impl Gateway {
     /// Orders that the VM has not ended yet. Sent again with every session: the agent runs each at most once.
     pub fn open_orders(&self, vm: &VmId) -> Vec<Order> {
         let orders = self.agents.get(vm).into_iter().flat_map(|agent| agent.orders.values());
-        orders
-            .filter_map(|state| match state {
-                OrderState::Open(order) => Some(order.clone()),
-                OrderState::Closed => None,
-            })
-            .collect()
+        orders.filter(|known| !known.ended && !known.settled).map(|known| known.order.clone()).collect()
     }
 
     /// The VM's newest stored report; 0 if there is none.
@@ -228,9 +239,9 @@ impl Gateway {
         agent.last_report = agent.last_report.max(report);
     }
 
-    fn close(&mut self, vm: &VmId, order: &OrderId) {
-        if let Some(state) = self.agent(vm).orders.get_mut(order) {
-            *state = OrderState::Closed;
+    fn known(&mut self, vm: &VmId, order: &OrderId, change: impl FnOnce(&mut Known)) {
+        if let Some(known) = self.agent(vm).orders.get_mut(order) {
+            change(known);
         }
     }
 }

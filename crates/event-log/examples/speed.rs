@@ -20,14 +20,20 @@ const FOR: Duration = Duration::from_secs(3);
 async fn main() -> Outcome<()> {
     let folder = std::env::temp_dir().join(format!("nightshift-speed-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let server = NatsServer::start(&folder.join("nats"))?;
-    let nats =
-        NatsLog::connect(NatsOptions { servers: vec![server.url()], ..NatsOptions::default() }).await?;
-    measure("memory", Arc::new(MemoryLog::new())).await?;
-    measure("sled", Arc::new(SledLog::open(&folder.join("sled"))?)).await?;
-    open_again(&folder.join("sled"))?;
-    measure("nats (one server, sync always)", Arc::new(nats)).await?;
-    drop(server);
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |store: &str| chosen.is_empty() || chosen.iter().any(|name| name == store);
+    if wanted("memory") {
+        measure("memory", Arc::new(MemoryLog::new())).await?;
+    }
+    if wanted("sled") {
+        measure("sled", Arc::new(SledLog::open(&folder.join("sled"))?)).await?;
+        open_again(&folder.join("sled"))?;
+    }
+    if wanted("nats") {
+        let server = NatsServer::start(&folder.join("nats"))?;
+        let options = NatsOptions { servers: vec![server.url()], ..NatsOptions::default() };
+        measure("nats (one server, sync always)", Arc::new(NatsLog::connect(options).await?)).await?;
+    }
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

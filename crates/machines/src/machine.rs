@@ -140,7 +140,16 @@ impl Machine {
         match self.ready()? {
             Some(pid) => {
                 let mut enter = Command::new("nsenter");
-                enter.args(["--target", &pid.to_string(), "--mount", "--pid", "--uts", "--ipc", "--root", "--wd"]);
+                enter.args([
+                    "--target",
+                    &pid.to_string(),
+                    "--mount",
+                    "--pid",
+                    "--uts",
+                    "--ipc",
+                    "--root",
+                    "--wd",
+                ]);
                 Ok(enter.arg("--").args(command).output()?)
             }
             None => {
@@ -175,7 +184,8 @@ impl Machine {
             if self.running.process().is_none() {
                 return Ok(None);
             }
-            let own_root = |pid: &u32| fs::read_link(format!("/proc/{pid}/root")).is_ok_and(|root| root != *"/");
+            let own_root =
+                |pid: &u32| fs::read_link(format!("/proc/{pid}/root")).is_ok_and(|root| root != *"/");
             if let Some(pid) = self.first_process().filter(own_root) {
                 return Ok(Some(pid));
             }
@@ -209,8 +219,21 @@ impl State {
     fn command(&self, command: &[String]) -> Command {
         let binds = self.binds.iter().map(|bind| bind.display().to_string()).collect::<Vec<_>>().join("\n");
         let mut boot = Command::new("unshare");
-        boot.args(["--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=KILL", "--propagation", "private"]);
-        boot.args(["/bin/bash", "-c", BOOT, "boot"]).arg(&self.folder).arg(&self.name).arg(binds).args(command);
+        boot.args([
+            "--mount",
+            "--pid",
+            "--uts",
+            "--ipc",
+            "--fork",
+            "--kill-child=KILL",
+            "--propagation",
+            "private",
+        ]);
+        boot.args(["/bin/bash", "-c", BOOT, "boot"])
+            .arg(&self.folder)
+            .arg(&self.name)
+            .arg(binds)
+            .args(command);
         boot.stdin(Stdio::null());
         boot
     }
@@ -224,7 +247,8 @@ impl Running {
 }
 
 fn boot(state: &State, command: &[String], running: &Running) -> anyhow::Result<()> {
-    let child = state.command(command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("unshare")?;
+    let child =
+        state.command(command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("unshare")?;
     *running.process() = Some(child);
     running.boots.fetch_add(1, Ordering::SeqCst);
     Ok(())
@@ -234,14 +258,10 @@ fn supervise(state: &State, command: &[String], running: &Running) {
     while !running.stopping.load(Ordering::SeqCst) {
         std::thread::sleep(LOOK_EVERY);
         let ended = running.process().as_mut().and_then(|child| child.try_wait().ok().flatten());
-        match ended {
-            None => {}
-            Some(status) if status.code() == Some(REBOOT) && !running.stopping.load(Ordering::SeqCst) => {
-                if boot(state, command, running).is_err() {
-                    return;
-                }
-            }
-            Some(_) => return,
+        let Some(status) = ended else { continue };
+        let reboots = status.code() == Some(REBOOT) && !running.stopping.load(Ordering::SeqCst);
+        if !reboots || boot(state, command, running).is_err() {
+            return;
         }
     }
 }

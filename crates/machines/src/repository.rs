@@ -16,8 +16,11 @@ pub struct AptRepository {
 }
 
 /// Folder, suite and label of each part of the archive.
-pub(crate) const SUITES: [(&str, &str, &str); 3] =
-    [("base", "stable", "Debian"), ("updates", "stable-updates", "Debian"), ("security", "stable-security", "Debian-Security")];
+pub(crate) const SUITES: [(&str, &str, &str); 3] = [
+    ("base", "stable", "Debian"),
+    ("updates", "stable-updates", "Debian"),
+    ("security", "stable-security", "Debian-Security"),
+];
 
 #[derive(Default)]
 struct Package {
@@ -31,8 +34,20 @@ struct Package {
 
 /// Packages that the image has at 1.0.
 pub(crate) const INSTALLED: [&str; 14] = [
-    "fx-sec", "fx-plain", "fx-both", "fx-newdep", "fx-fail", "fx-kernel", "fx-slow", "fx-held", "fx-phased",
-    "fx-conflict", "fx-victim", "fx-lib", "fx-app", "fx-conf",
+    "fx-sec",
+    "fx-plain",
+    "fx-both",
+    "fx-newdep",
+    "fx-fail",
+    "fx-kernel",
+    "fx-slow",
+    "fx-held",
+    "fx-phased",
+    "fx-conflict",
+    "fx-victim",
+    "fx-lib",
+    "fx-app",
+    "fx-conf",
 ];
 
 /// What there is newer than 1.0.

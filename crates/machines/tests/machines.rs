@@ -1,5 +1,7 @@
 //! Real machines, real apt. Root is needed, and Debian.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
 use nightshift_machines::{AptRepository, Image, Machine};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -33,14 +35,18 @@ fn a_machine_boots_patches_reboots_and_leaves_the_host_alone() {
         let output = machine.exec(&["cat", "/proc/sys/kernel/random/boot_id"]).unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    until("the machine is up", || machine.exec(&["test", "-e", "/run/nightshift-agent.pid"]).unwrap().status.success());
+    until("the machine is up", || {
+        machine.exec(&["test", "-e", "/run/nightshift-agent.pid"]).unwrap().status.success()
+    });
     let first = boot_id();
     let installed = machine.exec(&["apt-get", "-y", "-qq", "install", "fx-sec=1.1"]).unwrap();
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     let reboot = Machine::reboot_command();
     let reboot: Vec<&str> = reboot.iter().map(String::as_str).collect();
     machine.exec(&reboot).unwrap();
-    until("the machine rebooted", || machine.boots() == 2 && boot_id().len() == first.len() && boot_id() != first);
+    until("the machine rebooted", || {
+        machine.boots() == 2 && boot_id().len() == first.len() && boot_id() != first
+    });
 
     // Pulling the plug in the middle of a postinst leaves what a power cut leaves.
     machine.exec(&["/bin/sh", "-c", "echo 1000 > /etc/fx-slow-seconds"]).unwrap();

@@ -40,11 +40,13 @@ impl<M> Clone for Host<M> {
     }
 }
 
+type Look<M> = Box<dyn FnOnce(&M, Time) + Send>;
+type Change<M> = Box<dyn FnOnce(&mut M, Time) + Send>;
 type Decide<M> = Box<dyn Fn(&M, Time) -> Result<Vec<Decision>, Refusal> + Send>;
 
 enum Job<M> {
-    Look(Box<dyn FnOnce(&M, Time) + Send>),
-    Change(Box<dyn FnOnce(&mut M, Time) + Send>),
+    Look(Look<M>),
+    Change(Change<M>),
     Command(Command<M>),
 }
 

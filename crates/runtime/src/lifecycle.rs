@@ -73,8 +73,10 @@ where
 pub async fn open(log: &Log) -> anyhow::Result<(Arc<dyn EventLog>, Signals)> {
     match log {
         Log::Nats { servers, replicas } => {
-            let options = NatsOptions { servers: servers.clone(), replicas: *replicas, ..NatsOptions::default() };
-            let log = NatsLog::connect(options).await.with_context(|| format!("log.servers = {servers:?}"))?;
+            let options =
+                NatsOptions { servers: servers.clone(), replicas: *replicas, ..NatsOptions::default() };
+            let log =
+                NatsLog::connect(options).await.with_context(|| format!("log.servers = {servers:?}"))?;
             let signals = Signals::over_nats(log.client());
             Ok((Arc::new(log), signals))
         }

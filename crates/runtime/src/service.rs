@@ -55,7 +55,11 @@ pub async fn serve(
 }
 
 /// Serves on a socket that is already bound.
-pub async fn serve_on(service: Service, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve_on(
+    service: Service,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let Service { routes, mut tasks } = service;
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
@@ -79,7 +83,10 @@ pub async fn serve_on(service: Service, listener: TcpListener, shutdown: Cancell
 }
 
 /// Waits for the first task that fails, or for the shutdown.
-async fn first_end(tasks: &mut JoinSet<anyhow::Result<()>>, shutdown: &CancellationToken) -> anyhow::Result<()> {
+async fn first_end(
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),

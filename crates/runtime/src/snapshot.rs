@@ -68,7 +68,8 @@ impl Snapshots {
 
 /// sled 0.34 panics where it finds a file damaged.
 fn open(path: &Path) -> anyhow::Result<sled::Db> {
-    let open = || sled::Config::new().path(path).cache_capacity(16 * 1024 * 1024).open().map_err(|e| e.to_string());
+    let open =
+        || sled::Config::new().path(path).cache_capacity(16 * 1024 * 1024).open().map_err(|e| e.to_string());
     match std::panic::catch_unwind(open) {
         Ok(opened) => opened.map_err(anyhow::Error::msg),
         Err(_) => anyhow::bail!("{} is damaged", path.display()),

@@ -42,7 +42,8 @@ pub fn random_fleet(rng: &mut StdRng, regions: usize) -> Result<Vec<Event>, Box<
 }
 
 fn topology(rng: &mut StdRng, regions: usize) -> Result<Topology, Box<dyn std::error::Error>> {
-    let names: Vec<RegionName> = (0..regions).map(|n| RegionName::new(format!("r{n}"))).collect::<Result<_, _>>()?;
+    let names: Vec<RegionName> =
+        (0..regions).map(|n| RegionName::new(format!("r{n}"))).collect::<Result<_, _>>()?;
     let region = |(number, name): (usize, &RegionName)| -> Result<Region, InvalidId> {
         let zones = if number % 2 == 0 { ["z1", "z2", "z3"].as_slice() } else { &[] };
         Ok(Region {
@@ -56,7 +57,12 @@ fn topology(rng: &mut StdRng, regions: usize) -> Result<Topology, Box<dyn std::e
     Topology::new(Window::default_off_peak(), regions).map_err(|error: InvalidTopology| error.into())
 }
 
-fn vm(rng: &mut StdRng, region: &Region, number: usize, subscriptions: &[SubscriptionId]) -> Result<Vm, InvalidId> {
+fn vm(
+    rng: &mut StdRng,
+    region: &Region,
+    number: usize,
+    subscriptions: &[SubscriptionId],
+) -> Result<Vm, InvalidId> {
     let zones: Vec<&ZoneName> = region.zones.iter().collect();
     let placement = match (rng.random_range(0..3), zones.choose(rng)) {
         (0, Some(zone)) => Placement::Zone((*zone).clone()),

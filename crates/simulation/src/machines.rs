@@ -85,7 +85,10 @@ impl Machines {
         }
         let finished = accepted + Duration::seconds(rng.random_range(60..3_000));
         let (vm, report) = (vm.clone(), self.next_report(vm));
-        self.report(finished, Event::OrderFinished { vm, report, order: order.id.clone(), result: result(fails) });
+        self.report(
+            finished,
+            Event::OrderFinished { vm, report, order: order.id.clone(), result: result(fails) },
+        );
     }
 
     pub(crate) fn next_report_at(&self) -> Option<Time> {

@@ -1,5 +1,7 @@
 //! Many seeds: every safety rule holds, every rollout ends.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
 use chrono::Duration;
 use nightshift_audit::{Record, Report, audit};
 use nightshift_domain::policy::Policy;
@@ -60,14 +62,8 @@ fn without_faults_every_rollout_completes_and_every_reachable_vm_is_healthy() {
 
 #[test]
 fn under_faults_every_rule_holds_and_every_rollout_comes_to_rest() {
-    let faults = Faults {
-        powered_off: 10,
-        ill: 5,
-        install_fails: 5,
-        bad_patch: 5,
-        vanishes: 5,
-        service_killed: 10,
-    };
+    let faults =
+        Faults { powered_off: 10, ill: 5, install_fails: 5, bad_patch: 5, vanishes: 5, service_killed: 10 };
     for seed in 0..SEEDS {
         let mut world = world(seed, faults);
         if world.start(&monthly(), policy()).is_err() {

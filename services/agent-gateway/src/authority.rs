@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use chrono::{Datelike as _, Utc};
 use nightshift_domain::VmId;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, OpenOptions};

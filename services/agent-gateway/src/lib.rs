@@ -41,7 +41,8 @@ impl Default for Settings {
 /// Starts the mind, the agents' door, and offers people's gRPC.
 pub async fn build(context: Context<Settings>) -> anyhow::Result<Service> {
     let listen = context.settings.agents_listen;
-    let agents = TcpListener::bind(listen).await.with_context(|| format!("service.agents_listen = \"{listen}\""))?;
+    let agents =
+        TcpListener::bind(listen).await.with_context(|| format!("service.agents_listen = \"{listen}\""))?;
     build_on(context, agents).await
 }
 

@@ -35,7 +35,8 @@ impl AgentService for People {
         let request = request.into_inner();
         let ttl = if request.ttl_seconds == 0 { DEFAULT_TTL_SECONDS } else { request.ttl_seconds };
         let expires = self.clock.now() + Duration::seconds(i64::from(ttl));
-        let vms: Vec<VmId> = request.vms.into_iter().map(VmId::new).collect::<Result<_, _>>().map_err(invalid)?;
+        let vms: Vec<VmId> =
+            request.vms.into_iter().map(VmId::new).collect::<Result<_, _>>().map_err(invalid)?;
         // 244 random bits each.
         let secret = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let issued: Vec<(VmId, String)> = vms.into_iter().map(|vm| (vm, secret())).collect();
@@ -51,7 +52,9 @@ impl AgentService for People {
             expires: Some(timestamp(expires)),
             authority_pem: self.authority.certificate_pem().to_owned(),
         };
-        Ok(Response::new(api::IssueEnrolmentTokensResponse { tokens: issued.into_iter().map(token).collect() }))
+        Ok(Response::new(api::IssueEnrolmentTokensResponse {
+            tokens: issued.into_iter().map(token).collect(),
+        }))
     }
 
     async fn list_agents(

@@ -47,7 +47,10 @@ struct Speaker {
 
 #[tonic::async_trait]
 impl AgentGatewayService for Sessions {
-    async fn enrol(&self, request: Request<wire::EnrolRequest>) -> Result<Response<wire::EnrolResponse>, Status> {
+    async fn enrol(
+        &self,
+        request: Request<wire::EnrolRequest>,
+    ) -> Result<Response<wire::EnrolResponse>, Status> {
         let request = request.into_inner();
         let vm = VmId::new(request.vm).map_err(invalid)?;
         let certificate = self
@@ -86,7 +89,12 @@ impl AgentGatewayService for Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn new(host: Host<Gateway>, clock: Clock, signals: Signals, authority: Arc<Authority>) -> Self {
+    pub(crate) fn new(
+        host: Host<Gateway>,
+        clock: Clock,
+        signals: Signals,
+        authority: Arc<Authority>,
+    ) -> Self {
         Self { host, clock, signals, authority, live: Arc::default() }
     }
 
@@ -120,14 +128,15 @@ impl Sessions {
     async fn authenticate<T>(&self, request: &Request<T>) -> Result<Speaker, Status> {
         let certificates = request.peer_certs();
         let certificate = certificates.as_deref().and_then(|chain| chain.first());
-        let certificate =
-            certificate.ok_or_else(|| Status::unauthenticated("a session needs a client certificate: enrol first"))?;
+        let certificate = certificate
+            .ok_or_else(|| Status::unauthenticated("a session needs a client certificate: enrol first"))?;
         let vm = vm_of(certificate)
             .ok_or_else(|| Status::unauthenticated("the client certificate names no VM of Nightshift"))?;
         let fingerprint = sha256(certificate);
         let speaker = move |gateway: &Gateway, _| {
             gateway.authenticate(&vm, &fingerprint)?;
-            let unknown = || nightshift_domain::Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet"));
+            let unknown =
+                || nightshift_domain::Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet"));
             let region = gateway.fleet.vms.get(&vm).ok_or_else(unknown)?.region.clone();
             Ok(Speaker { vm, region })
         };
@@ -208,7 +217,8 @@ impl Sessions {
     fn send(&self, order: &Order) {
         let mut live = self.live();
         let Some(outbox) = live.get(&order.vm) else { return };
-        let response = wire::SessionResponse { message: Some(session_response::Message::Order(order.into())) };
+        let response =
+            wire::SessionResponse { message: Some(session_response::Message::Order(order.into())) };
         if outbox.try_send(Ok(response)).is_err() {
             live.remove(&order.vm);
         }

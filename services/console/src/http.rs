@@ -45,7 +45,10 @@ struct Page {
     page_token: String,
 }
 
-async fn vms(State(door): State<Door>, Query(page): Query<Page>) -> Result<Json<api::ListVmsResponse>, Refused> {
+async fn vms(
+    State(door): State<Door>,
+    Query(page): Query<Page>,
+) -> Result<Json<api::ListVmsResponse>, Refused> {
     let Page { region, page_size, page_token } = page;
     let request = api::ListVmsRequest { region, page_size, page_token };
     Ok(Json(service::list_vms(&door.host, request).await?))
@@ -59,7 +62,10 @@ async fn rollouts(State(door): State<Door>) -> Result<Json<api::ListRolloutsResp
     Ok(Json(api::ListRolloutsResponse { rollouts: service::list_rollouts(&door.host).await? }))
 }
 
-async fn rollout(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<api::RolloutView>, Refused> {
+async fn rollout(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+) -> Result<Json<api::RolloutView>, Refused> {
     Ok(Json(service::get_rollout(&door.host, RolloutId::new(id).map_err(invalid)?).await?))
 }
 

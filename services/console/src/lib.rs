@@ -36,7 +36,8 @@ impl Default for Settings {
 /// Starts the view, its HTTP, and offers its gRPC.
 pub async fn build(context: Context<Settings>) -> anyhow::Result<Service> {
     let listen = context.settings.http_listen;
-    let http = TcpListener::bind(listen).await.with_context(|| format!("service.http_listen = \"{listen}\""))?;
+    let http =
+        TcpListener::bind(listen).await.with_context(|| format!("service.http_listen = \"{listen}\""))?;
     build_on(context, http).await
 }
 

@@ -57,7 +57,10 @@ impl ConsoleService for Console {
 
     type WatchRolloutStream = BoxStream<'static, Result<api::WatchRolloutResponse, Status>>;
 
-    async fn watch_rollout(&self, request: Request<api::WatchRolloutRequest>) -> Answer<Self::WatchRolloutStream> {
+    async fn watch_rollout(
+        &self,
+        request: Request<api::WatchRolloutRequest>,
+    ) -> Answer<Self::WatchRolloutStream> {
         let id = RolloutId::new(request.into_inner().rollout).map_err(invalid)?;
         let first = get_rollout(&self.host, id.clone()).await?;
         let ended = self.shutdown.clone().cancelled_owned();
@@ -72,10 +75,15 @@ impl ConsoleService for Console {
         let log = self.log.clone();
         let events = events::read(log, partition, request.after, request.follow).await.map_err(unreadable)?;
         let ended = self.shutdown.clone().cancelled_owned();
-        Ok(Response::new(events.map(|event| event.map(read_event).map_err(unreadable)).take_until(ended).boxed()))
+        Ok(Response::new(
+            events.map(|event| event.map(read_event).map_err(unreadable)).take_until(ended).boxed(),
+        ))
     }
 
-    async fn list_partitions(&self, _: Request<api::ListPartitionsRequest>) -> Answer<api::ListPartitionsResponse> {
+    async fn list_partitions(
+        &self,
+        _: Request<api::ListPartitionsRequest>,
+    ) -> Answer<api::ListPartitionsResponse> {
         let partitions = self.log.partitions().await.map_err(unreadable)?;
         let partitions = partitions.iter().map(ToString::to_string).collect();
         Ok(Response::new(api::ListPartitionsResponse { partitions }))

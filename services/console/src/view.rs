@@ -38,7 +38,9 @@ impl Mind for View {
             Event::AgentAssessed { vm, assessment, .. } => {
                 self.machine(vm).assessed = Some((fact.at, assessment.clone()));
             }
-            Event::OrderFinished { vm, result, .. } => self.machine(vm).installed = Some((fact.at, result.clone())),
+            Event::OrderFinished { vm, result, .. } => {
+                self.machine(vm).installed = Some((fact.at, result.clone()))
+            }
             _ => {}
         }
     }

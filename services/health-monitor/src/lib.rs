@@ -47,7 +47,8 @@ async fn listen(signals: Signals, host: Host<Monitor>, shutdown: CancellationTok
             together = heard.next() => together,
         };
         let Some(together) = together else { anyhow::bail!("the signals ended") };
-        let told = host.tell(move |monitor, _| together.into_iter().for_each(|signal| monitor.hear(signal))).await;
+        let told =
+            host.tell(move |monitor, _| together.into_iter().for_each(|signal| monitor.hear(signal))).await;
         if told.is_err() {
             return Ok(());
         }

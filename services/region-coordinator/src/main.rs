@@ -3,5 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    nightshift_runtime::lifecycle::main(nightshift_region_coordinator::NAME, nightshift_region_coordinator::build)
+    nightshift_runtime::lifecycle::main(
+        nightshift_region_coordinator::NAME,
+        nightshift_region_coordinator::build,
+    )
 }

@@ -35,7 +35,8 @@ impl FleetService for Planning {
         let topology = required::<_, Topology>(request.topology, "topology")?;
         let features: Vec<_> =
             request.features.into_iter().map(feature).collect::<Result<_, _>>().map_err(invalid)?;
-        let vms: Vec<Vm> = request.vms.into_iter().map(Vm::try_from).collect::<Result<_, _>>().map_err(invalid)?;
+        let vms: Vec<Vm> =
+            request.vms.into_iter().map(Vm::try_from).collect::<Result<_, _>>().map_err(invalid)?;
         let declare =
             move |planner: &Planner, _| planner.declare_fleet(topology.clone(), &features, vms.clone());
         let changes = self.0.command(declare).await?;
@@ -118,6 +119,7 @@ fn required<P, D: TryFrom<P, Error = DecodeError>>(value: Option<P>, field: &str
 
 fn feature(registration: api::FeatureRegistration) -> Result<(SubscriptionId, Feature), String> {
     let subscription = SubscriptionId::new(registration.subscription).map_err(|error| error.to_string())?;
-    let feature = nightshift_protocol::convert::feature(registration.feature).map_err(|error| error.to_string())?;
+    let feature =
+        nightshift_protocol::convert::feature(registration.feature).map_err(|error| error.to_string())?;
     Ok((subscription, feature))
 }

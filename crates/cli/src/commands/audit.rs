@@ -7,6 +7,10 @@ use std::process::ExitCode;
 
 pub(crate) async fn run(servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
     let report = crate::audit::run(servers).await?;
-    if json { print_json(&report)? } else { println!("{report}") }
+    if json {
+        print_json(&report)?
+    } else {
+        println!("{report}")
+    }
     Ok(if report.violations.is_empty() { exit::DONE } else { ExitCode::from(exit::VIOLATED) })
 }

@@ -28,7 +28,8 @@ pub(crate) async fn run(command: Events, servers: &Servers, json: bool) -> anyho
 
 /// One line for each event: JSON (one document a line), or for people.
 fn print(event: api::ReadEventsResponse, json: bool) -> anyhow::Result<()> {
-    let envelope = event.envelope.ok_or_else(|| anyhow::anyhow!("the console sent an event without envelope"))?;
+    let envelope =
+        event.envelope.ok_or_else(|| anyhow::anyhow!("the console sent an event without envelope"))?;
     let envelope = Envelope::try_from(envelope)?;
     let document = event_json(&envelope)?;
     if json {

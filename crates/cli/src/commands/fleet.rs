@@ -12,7 +12,12 @@ pub(crate) async fn run(command: Fleet, servers: &Servers, json: bool) -> anyhow
     if json {
         print_json(&declared)?;
     } else {
-        println!("{} VMs in {} regions; {} changes", fleet.vms.len(), fleet.topology.regions.len(), declared.changes);
+        println!(
+            "{} VMs in {} regions; {} changes",
+            fleet.vms.len(),
+            fleet.topology.regions.len(),
+            declared.changes
+        );
     }
     Ok(exit::DONE)
 }

@@ -45,7 +45,13 @@ pub(crate) async fn run(command: Rollout, servers: &Servers, json: bool) -> anyh
 }
 
 /// Asks for a rollout and says what was planned.
-async fn start(servers: &Servers, rollout: &str, policy: &Policy, wish: Wish, json: bool) -> anyhow::Result<()> {
+async fn start(
+    servers: &Servers,
+    rollout: &str,
+    policy: &Policy,
+    wish: Wish,
+    json: bool,
+) -> anyhow::Result<()> {
     let request = api::StartRolloutRequest {
         rollout: rollout.to_owned(),
         policy: Some(policy.into()),
@@ -64,17 +70,27 @@ async fn start(servers: &Servers, rollout: &str, policy: &Policy, wish: Wish, js
 }
 
 async fn list(servers: &Servers, json: bool) -> anyhow::Result<()> {
-    let response = clients::console(servers).await?.list_rollouts(api::ListRolloutsRequest {}).await?.into_inner();
+    let response =
+        clients::console(servers).await?.list_rollouts(api::ListRolloutsRequest {}).await?.into_inner();
     if json {
         return print_json(&response.rollouts);
     }
     let mut rows = table(&["ROLLOUT", "STATE", "HEALTHY", "FAILED", "SKIPPED", "DEFERRED", "WHY"]);
     for rollout in &response.rollouts {
         let tally = rollout.tally.unwrap_or_default();
-        let counts = [tally.healthy, tally.failed, tally.skipped, tally.deferred].map(|count| count.to_string());
+        let counts =
+            [tally.healthy, tally.failed, tally.skipped, tally.deferred].map(|count| count.to_string());
         let [healthy, failed, skipped, deferred] = counts;
         let state = summary::state(rollout.state()).to_owned();
-        rows.add_row([rollout.rollout.clone(), state, healthy, failed, skipped, deferred, rollout.why.clone()]);
+        rows.add_row([
+            rollout.rollout.clone(),
+            state,
+            healthy,
+            failed,
+            skipped,
+            deferred,
+            rollout.why.clone(),
+        ]);
     }
     println!("{rows}");
     Ok(())
@@ -82,7 +98,11 @@ async fn list(servers: &Servers, json: bool) -> anyhow::Result<()> {
 
 async fn watch(servers: &Servers, rollout: String, json: bool) -> anyhow::Result<ExitCode> {
     let last = live::watch(servers, rollout, &mut Live::for_output(json)).await?;
-    if json { print_json(&last)? } else { print!("{}", summary::text(&last)) }
+    if json {
+        print_json(&last)?
+    } else {
+        print!("{}", summary::text(&last))
+    }
     let halted = last.state() == api::RolloutState::Halted;
     Ok(if halted { ExitCode::from(exit::HALTED) } else { exit::DONE })
 }

@@ -13,7 +13,8 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     listen.agents = up.agents_listen.unwrap_or(listen.agents);
     let stack = Stack::start(up.data.clone(), Clock::system(), listen).await?;
     if let Some(fleet) = fleet {
-        let declared = clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?.into_inner();
+        let declared =
+            clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?.into_inner();
         println!("fleet    {} changes", declared.changes);
     }
     println!("data     {}", up.data.display());

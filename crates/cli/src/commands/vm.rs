@@ -41,7 +41,14 @@ async fn list(servers: &Servers, region: String, json: bool) -> anyhow::Result<(
         let lacks = assessment(&view)?.map(|a| a.critical_and_security().to_string()).unwrap_or_default();
         let why = if view.ineligible.is_empty() { view.why.clone() } else { view.ineligible.clone() };
         let patched = if view.ineligible.is_empty() { progress(view.progress()) } else { "left alone" };
-        rows.add_row([model.id.to_string(), model.region.to_string(), place(&model), patched.into(), lacks, why]);
+        rows.add_row([
+            model.id.to_string(),
+            model.region.to_string(),
+            place(&model),
+            patched.into(),
+            lacks,
+            why,
+        ]);
     }
     println!("{rows}");
     Ok(())
@@ -71,7 +78,14 @@ async fn show(servers: &Servers, vm: String, json: bool) -> anyhow::Result<()> {
         line("agent", &format!("{} with {} on {}", agent.agent_version, agent.back_end, agent.os));
     }
     if let Some(assessment) = assessment(&view)? {
-        line("lacks", &format!("{} critical or security, {} other", assessment.critical_and_security(), assessment.other()));
+        line(
+            "lacks",
+            &format!(
+                "{} critical or security, {} other",
+                assessment.critical_and_security(),
+                assessment.other()
+            ),
+        );
     }
     if let Some(report) = view.last_installation {
         let report = nightshift_domain::agent::InstallReport::try_from(report)?;

@@ -61,7 +61,12 @@ struct Counts {
 impl From<Option<nightshift_protocol::events::v1::Tally>> for Counts {
     fn from(tally: Option<nightshift_protocol::events::v1::Tally>) -> Self {
         let tally = tally.unwrap_or_default();
-        Self { healthy: tally.healthy, failed: tally.failed, skipped: tally.skipped, deferred: tally.deferred }
+        Self {
+            healthy: tally.healthy,
+            failed: tally.failed,
+            skipped: tally.skipped,
+            deferred: tally.deferred,
+        }
     }
 }
 

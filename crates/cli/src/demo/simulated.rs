@@ -1,12 +1,12 @@
 //! The demo on simulated machines: real services, real gRPC and TLS, a clock on which a day takes 15 seconds.
 
-use super::roll_out;
 use super::report::Report;
+use super::roll_out;
 use crate::arguments::Demo;
+use crate::clients;
 use crate::fleet_file::{self, DeclaredFleet};
 use crate::live::Live;
 use crate::stack::{Listen, Stack};
-use crate::clients;
 use anyhow::Context as _;
 use chrono::{DateTime, Duration, Utc};
 use nightshift_agent::config::Config;
@@ -115,8 +115,12 @@ async fn start_agents(
     bad_region: Option<&RegionName>,
     clock: &Clock,
 ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
-    let running: BTreeMap<&VmId, &RegionName> =
-        fleet.vms.iter().filter(|vm| !fleet.powered_off.contains(&vm.id)).map(|vm| (&vm.id, &vm.region)).collect();
+    let running: BTreeMap<&VmId, &RegionName> = fleet
+        .vms
+        .iter()
+        .filter(|vm| !fleet.powered_off.contains(&vm.id))
+        .map(|vm| (&vm.id, &vm.region))
+        .collect();
     let request = api::IssueEnrolmentTokensRequest {
         vms: running.keys().map(ToString::to_string).collect(),
         ttl_seconds: 0,

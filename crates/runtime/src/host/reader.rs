@@ -100,7 +100,8 @@ impl Reader {
     /// The fact, if it is new; an error if it does not follow the one before it.
     fn take(&mut self, follow: &Follow, recorded: &Recorded) -> Result<Option<Fact>, ReadError> {
         let position = recorded.position;
-        let damaged = |cause: String| ReadError::Damaged { partition: follow.partition.clone(), position, cause };
+        let damaged =
+            |cause: String| ReadError::Damaged { partition: follow.partition.clone(), position, cause };
         let chain = recorded.envelope.chain().map_err(|error| damaged(error.to_string()))?;
         let head = self.head(&chain);
         if position <= head.position {

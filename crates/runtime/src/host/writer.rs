@@ -67,18 +67,22 @@ impl Writer {
                 for alone in group {
                     let place = alone.0;
                     let appended = self.append_once(reader, partition, &[alone]).await;
-                    results.push((place, appended.map(|new| {
-                        let count = new.len();
-                        facts.extend(new);
-                        count
-                    })));
+                    results.push((
+                        place,
+                        appended.map(|new| {
+                            let count = new.len();
+                            facts.extend(new);
+                            count
+                        }),
+                    ));
                 }
             }
             Err(error) => {
                 let cause = error.to_string();
                 let mut first = Some(error);
                 results.extend(group.iter().map(|(place, _)| {
-                    let again = || AppendError::Rejected { partition: partition.clone(), cause: cause.clone() };
+                    let again =
+                        || AppendError::Rejected { partition: partition.clone(), cause: cause.clone() };
                     (*place, Err(first.take().unwrap_or_else(again)))
                 }));
             }
@@ -92,7 +96,8 @@ impl Writer {
         group: &[Placed],
     ) -> Result<Vec<Fact>, AppendError> {
         let now = self.clock.now();
-        let writes: Vec<Write> = group.iter().map(|(_, decision)| self.write(reader, decision, now)).collect();
+        let writes: Vec<Write> =
+            group.iter().map(|(_, decision)| self.write(reader, decision, now)).collect();
         let heads = self.append_until_known(partition, writes).await?;
         for ((_, decision), head) in group.iter().zip(heads) {
             reader.appended(decision.chain.clone(), head);
@@ -102,7 +107,11 @@ impl Writer {
     }
 
     /// The very same writes until the log says yes or no: their ids make that safe.
-    async fn append_until_known(&self, partition: &Partition, writes: Vec<Write>) -> Result<Vec<Head>, AppendError> {
+    async fn append_until_known(
+        &self,
+        partition: &Partition,
+        writes: Vec<Write>,
+    ) -> Result<Vec<Head>, AppendError> {
         loop {
             match self.log.append(partition, writes.clone()).await {
                 Err(error @ AppendError::Unknown { .. }) => {

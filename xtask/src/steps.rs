@@ -1,0 +1,48 @@
+//! The steps of `cargo xtask test`, in order; the first that fails ends it.
+
+use crate::tools;
+use anyhow::{Context as _, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// The top of the checkout.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+pub(crate) fn test() -> anyhow::Result<()> {
+    step("tools", tools::fetch)?;
+    step("format", || cargo(&["fmt", "--all", "--check"]))?;
+    step("buf lint", || run(Command::new(tools::buf()).arg("lint").current_dir(root().join("proto"))))?;
+    step("clippy", || {
+        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+    })?;
+    // The tests across processes start these.
+    step("binaries", || cargo(&["build", "--workspace", "--bins", "--locked"]))?;
+    step("tests", || cargo(&["test", "--workspace", "--locked"]))?;
+    println!("xtask: nothing was skipped");
+    Ok(())
+}
+
+fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    println!("xtask: {name} …");
+    let began = Instant::now();
+    work().with_context(|| format!("step \"{name}\" failed"))?;
+    println!("xtask: {name} done in {} s", began.elapsed().as_secs());
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(cargo).args(arguments).current_dir(root()))
+}
+
+/// Runs a command, whose output goes where ours goes.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{command:?} could not be started"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
