@@ -8,7 +8,7 @@ use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::envelope::Envelope;
 
 /// Reads the whole log and audits it.
-pub(crate) async fn run(servers: &Servers) -> anyhow::Result<Report> {
+pub async fn run(servers: &Servers) -> anyhow::Result<Report> {
     let mut console = clients::console(servers).await?;
     let partitions = console.list_partitions(api::ListPartitionsRequest {}).await?.into_inner().partitions;
     let mut records = Vec::new();

@@ -12,20 +12,24 @@ use tonic::transport::{Channel, Endpoint};
 /// Rollouts of large fleets and pages of many VMs are long messages.
 const LARGEST_RESPONSE: usize = 64 * 1024 * 1024;
 
-pub(crate) async fn console(servers: &Servers) -> anyhow::Result<ConsoleServiceClient<Channel>> {
+/// The console.
+pub async fn console(servers: &Servers) -> anyhow::Result<ConsoleServiceClient<Channel>> {
     let channel = connect("console", &servers.console).await?;
     Ok(ConsoleServiceClient::new(channel).max_decoding_message_size(LARGEST_RESPONSE))
 }
 
-pub(crate) async fn fleet(servers: &Servers) -> anyhow::Result<FleetServiceClient<Channel>> {
+/// The planner's fleet service.
+pub async fn fleet(servers: &Servers) -> anyhow::Result<FleetServiceClient<Channel>> {
     Ok(FleetServiceClient::new(connect("planner", &servers.planner).await?))
 }
 
-pub(crate) async fn rollouts(servers: &Servers) -> anyhow::Result<RolloutServiceClient<Channel>> {
+/// The planner's rollout service.
+pub async fn rollouts(servers: &Servers) -> anyhow::Result<RolloutServiceClient<Channel>> {
     Ok(RolloutServiceClient::new(connect("planner", &servers.planner).await?))
 }
 
-pub(crate) async fn agents(servers: &Servers) -> anyhow::Result<AgentServiceClient<Channel>> {
+/// The gateway's service for people.
+pub async fn agents(servers: &Servers) -> anyhow::Result<AgentServiceClient<Channel>> {
     Ok(AgentServiceClient::new(connect("gateway", &servers.gateway).await?))
 }
 

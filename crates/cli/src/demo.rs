@@ -1,5 +1,6 @@
 //! `nightshift demo`: a whole rollout, from the fleet to the auditor's verdict.
 
+mod real;
 mod report;
 mod simulated;
 
@@ -24,7 +25,11 @@ pub(crate) async fn run(demo: Demo, json: bool) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let folder = Folder::new(demo.data.clone())?;
     let mut live = Live::for_output(json);
-    let report = simulated::run(&demo, folder.path.clone(), &mut live).await?;
+    let report = if demo.real {
+        real::run(folder.path.clone(), &mut live).await?
+    } else {
+        simulated::run(&demo, folder.path.clone(), &mut live).await?
+    };
     if json {
         commands::print_json(&report)?
     } else {

@@ -1,13 +1,14 @@
 //! `nightshift`: all services in one process, the demo, and every read and wish of the API.
 
 pub mod arguments;
-mod audit;
-mod clients;
+pub mod audit;
+pub mod clients;
 mod commands;
 mod demo;
 pub mod exit;
 pub mod fleet_file;
 mod live;
+pub mod real_fleet;
 pub mod stack;
 mod summary;
 

@@ -111,7 +111,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// Appends all writes or none. Each write's chain must still end with its `expected` head and must lie in
     /// `partition`; no chain twice. Returns the new head of each write's chain, in the order of the writes.
     ///
-    /// Trying the same writes (the same event ids) again after they landed returns the same heads.
+    /// Trying the same writes (the same event ids) again after they landed returns the same heads. All writes together
+    /// hold at most 1,000 events, and an event at most 1,000,000 bytes: more is [`AppendError::Rejected`].
     async fn append(&self, partition: &Partition, writes: Vec<Write>) -> Result<Vec<Head>, AppendError>;
 
     /// Up to about `limit` events after the position.

@@ -3,6 +3,11 @@
 //! JetStream keeps the order and refuses an append whose expected position is old. Everything else it leaves to its
 //! client, and these modules do it: find out what became of an append whose answer was lost, notice history that is
 //! missing or went back, and go on after a server was lost.
+//!
+//! A service needs these permissions (`*` is a partition's stream, [`streams::name`]): to publish its own subjects
+//! under `nightshift.v1.`, `$JS.FC.>`, and under `$JS.API.`: `STREAM.INFO.*`, `STREAM.CREATE.*` (not if somebody else
+//! makes the streams), `STREAM.LIST`, `STREAM.MSG.GET.*`, `CONSUMER.CREATE.*`, `CONSUMER.MSG.NEXT.*.*`,
+//! `CONSUMER.DELETE.*.*`; to subscribe its inbox. The conformance tests run with just these.
 
 mod append;
 mod backoff;

@@ -4,7 +4,9 @@
 //! second, runs the real apt and dpkg, and leaves the host untouched. Root is needed.
 
 mod machine;
+mod power;
 mod repository;
+mod sandbox;
 
 pub use machine::{Image, Machine};
 pub use repository::AptRepository;

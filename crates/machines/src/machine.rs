@@ -1,25 +1,23 @@
 //! A machine: its image, its boots, and what can be done to it from outside.
 
+use crate::power::Power;
 use crate::repository::{AptRepository, INSTALLED};
 use crate::run;
-use anyhow::{Context as _, bail};
+use crate::sandbox::{Sandbox, check};
+use anyhow::{Context as _, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
-const BOOT: &str = include_str!("boot.sh");
 const INIT: &str = include_str!("init.sh");
 const IMAGE: &str = include_str!("image.sh");
-/// The exit code with which a machine asks for its next boot.
-const REBOOT: i32 = 42;
-/// How often the supervisor looks whether the machine went down.
-const LOOK_EVERY: Duration = Duration::from_millis(30);
+/// How long a boot may take.
+const BOOT_WITHIN: Duration = Duration::from_secs(20);
 /// What a machine's agent runs to reboot it.
 const REBOOT_COMMAND: [&str; 2] = ["/usr/bin/touch", "/run/nightshift-reboot"];
+/// Kills the agent that runs, or the next one if it is just being started.
+const KILL_AGENT: &str = "until kill -9 \"$(cat /run/nightshift-agent.pid)\"; do sleep 0.05; done 2>/dev/null";
 
 /// What machines begin with: every fixture package at 1.0, and no source but the repository.
 #[derive(Debug, Clone)]
@@ -31,44 +29,27 @@ pub struct Image {
 impl Image {
     /// Makes the image in a folder of its own: a few seconds, once for all machines.
     pub fn prepare(folder: &Path, repository: &AptRepository) -> anyhow::Result<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            bail!("sandboxed machines need root: run this as root on Debian or Ubuntu");
-        }
-        let state = State::create(folder, "image", &[repository.root().to_owned()])?;
+        check()?;
+        let sandbox = Sandbox::create(folder, "image", &[repository.root().to_owned()])?;
         let packages = INSTALLED.iter().map(|name| format!("{name}=1.0"));
         let command = ["/bin/sh", "-c", IMAGE, "image"].map(str::to_owned).into_iter();
         let command: Vec<String> = command.chain([repository.sources()]).chain(packages).collect();
-        run(&mut state.command(&command)).context("the image of the sandboxed machines")?;
-        Ok(Self { upper: state.folder.join("upper"), repository: repository.root().to_owned() })
+        run(&mut sandbox.command(&command)).context("the image of the sandboxed machines")?;
+        Ok(Self { upper: sandbox.upper(), repository: repository.root().to_owned() })
     }
 }
 
-/// Where a machine lives, and what it sees of the host.
-#[derive(Debug, Clone)]
-struct State {
-    folder: PathBuf,
-    name: String,
-    binds: Vec<PathBuf>,
-}
-
-/// A throw-away machine. Dropping it pulls its plug.
+/// A throw-away machine. Dropping it pulls its plug, and so does the end of the program.
 #[derive(Debug)]
 pub struct Machine {
-    state: State,
+    sandbox: Sandbox,
     agent: Vec<String>,
-    running: Arc<Running>,
-    supervisor: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Running {
-    boots: AtomicU32,
-    stopping: AtomicBool,
-    process: Mutex<Option<Child>>,
+    power: Power,
 }
 
 impl Machine {
-    /// A new machine, off. `agent` is what it runs once it is on; `binds` are folders of the host that it sees.
+    /// A new machine, off. `agent` is what it runs once it is on; `binds` are what it sees of the host as it is there,
+    /// folders or files.
     pub fn create(
         folder: &Path,
         name: &str,
@@ -77,10 +58,11 @@ impl Machine {
         agent: Vec<String>,
     ) -> anyhow::Result<Self> {
         let binds: Vec<PathBuf> = binds.iter().cloned().chain([image.repository.clone()]).collect();
-        let state = State::create(folder, name, &binds)?;
-        fs::remove_dir(state.folder.join("upper"))?;
-        run(Command::new("cp").arg("-a").arg(&image.upper).arg(state.folder.join("upper")))?;
-        Ok(Self { state, agent, running: Arc::default(), supervisor: None })
+        let sandbox = Sandbox::create(folder, name, &binds)?;
+        // A copy, a few megabytes: the kernel takes no layer that lies inside another, and / holds them all.
+        fs::remove_dir_all(sandbox.upper())?;
+        run(Command::new("cp").arg("-a").arg(&image.upper).arg(sandbox.upper()))?;
+        Ok(Self { sandbox, agent, power: Power::default() })
     }
 
     /// The command that an agent on such a machine must use to reboot it.
@@ -90,6 +72,7 @@ impl Machine {
 
     /// Writes a file on the machine's disk; the machine must be off.
     pub fn write(&self, path: &str, text: &str) -> anyhow::Result<()> {
+        ensure!(!self.power.is_on(), "{}: {path} is written while the machine is off", self.sandbox.name());
         let file = self.disk(path);
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent)?;
@@ -97,64 +80,50 @@ impl Machine {
         fs::write(&file, text).with_context(|| file.display().to_string())
     }
 
-    /// Reads a file of the machine's disk as far as it differs from the host's.
+    /// Reads a file of the machine's disk as far as it differs from the host's, for example the agent's log at
+    /// `/var/log/nightshift-agent.log`.
     pub fn read(&self, path: &str) -> anyhow::Result<String> {
         let file = self.disk(path);
         fs::read_to_string(&file).with_context(|| file.display().to_string())
     }
 
+    /// Takes away all fixture packages but these.
+    pub fn keep_only(&self, packages: &[&str]) -> anyhow::Result<()> {
+        let others = INSTALLED.iter().filter(|name| !packages.contains(name));
+        let command: Vec<&str> = ["dpkg", "--purge"].into_iter().chain(others.copied()).collect();
+        self.must(&command)
+    }
+
     /// Turns it on. It reboots when its agent asks for that, until it is turned off.
     pub fn power_on(&mut self) -> anyhow::Result<()> {
-        self.power_off();
-        self.running.stopping.store(false, Ordering::SeqCst);
         let init = ["/bin/bash", "-c", INIT, "init"].map(str::to_owned).into_iter();
-        let command: Vec<String> = init.chain(self.agent.iter().cloned()).collect();
-        boot(&self.state, &command, &self.running)?;
-        let (state, running) = (self.state.clone(), self.running.clone());
-        self.supervisor = Some(std::thread::spawn(move || supervise(&state, &command, &running)));
-        Ok(())
+        self.power.on(self.sandbox.clone(), init.chain(self.agent.iter().cloned()).collect())
     }
 
     /// Pulls the plug: everything on it ends at once, whatever it was doing.
     pub fn power_off(&mut self) {
-        self.running.stopping.store(true, Ordering::SeqCst);
-        if let Some(mut process) = self.running.process().take() {
-            // It may have ended by itself.
-            drop(process.kill());
-            drop(process.wait());
-        }
-        if let Some(supervisor) = self.supervisor.take() {
-            drop(supervisor.join());
-        }
+        self.power.off();
     }
 
-    /// kill -9 of the agent alone; what it had started goes on.
+    /// kill -9 of the agent alone; what it had started goes on, and the agent is started again.
     pub fn kill_agent(&self) -> anyhow::Result<()> {
-        let kill = "kill -9 \"$(cat /run/nightshift-agent.pid)\"";
-        let output = self.exec(&["/bin/sh", "-c", kill])?;
-        if output.status.success() { Ok(()) } else { bail!("{}", String::from_utf8_lossy(&output.stderr)) }
+        self.must(&["timeout", "20", "/bin/sh", "-c", KILL_AGENT])
+    }
+
+    /// kill -9 of the agent, which stays away until the next boot.
+    pub fn stop_agent(&self) -> anyhow::Result<()> {
+        self.must(&["touch", "/run/nightshift-agent-stopped"])?;
+        // It may have ended by itself.
+        self.exec(&["timeout", "1", "/bin/sh", "-c", KILL_AGENT]).map(drop)
     }
 
     /// Runs a command on the machine, whether it is on or off.
     pub fn exec(&self, command: &[&str]) -> anyhow::Result<Output> {
         match self.ready()? {
-            Some(pid) => {
-                let mut enter = Command::new("nsenter");
-                enter.args([
-                    "--target",
-                    &pid.to_string(),
-                    "--mount",
-                    "--pid",
-                    "--uts",
-                    "--ipc",
-                    "--root",
-                    "--wd",
-                ]);
-                Ok(enter.arg("--").args(command).output()?)
-            }
+            Some(pid) => Ok(Sandbox::enter(pid, command).output()?),
             None => {
                 let command: Vec<String> = command.iter().map(ToString::to_string).collect();
-                Ok(self.state.command(&command).output()?)
+                Ok(self.sandbox.command(&command).output()?)
             }
         }
     }
@@ -170,98 +139,42 @@ impl Machine {
 
     /// How often it was booted.
     pub fn boots(&self) -> u32 {
-        self.running.boots.load(Ordering::SeqCst)
+        self.power.boots()
+    }
+
+    fn must(&self, command: &[&str]) -> anyhow::Result<()> {
+        let output = self.exec(command)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{}: {command:?}: {}", self.sandbox.name(), said.trim());
+        Ok(())
     }
 
     fn disk(&self, path: &str) -> PathBuf {
-        self.state.folder.join("upper").join(path.trim_start_matches('/'))
+        self.sandbox.upper().join(path.trim_start_matches('/'))
     }
 
     /// The host's number of the machine's first process, once it lives in its own root: a command that enters before
     /// would run on the host. `None` if the machine is off.
     fn ready(&self) -> anyhow::Result<Option<u32>> {
-        for _ in 0..500 {
-            if self.running.process().is_none() {
+        let deadline = Instant::now() + BOOT_WITHIN;
+        while Instant::now() < deadline {
+            if !self.power.is_on() {
                 return Ok(None);
             }
             let own_root =
                 |pid: &u32| fs::read_link(format!("/proc/{pid}/root")).is_ok_and(|root| root != *"/");
-            if let Some(pid) = self.first_process().filter(own_root) {
+            if let Some(pid) = self.power.first_process().filter(own_root) {
                 return Ok(Some(pid));
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(Duration::from_millis(10));
         }
-        bail!("machine {} did not boot; is its disk in order?", self.state.name)
-    }
-
-    fn first_process(&self) -> Option<u32> {
-        let unshare = self.running.process().as_ref()?.id();
-        let children = fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).ok()?;
-        children.split_whitespace().next()?.parse().ok()
+        let console = fs::read_to_string(self.sandbox.console()).unwrap_or_default();
+        anyhow::bail!("machine {} does not boot: {}", self.sandbox.name(), console.trim())
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        self.power_off();
-    }
-}
-
-impl State {
-    fn create(folder: &Path, name: &str, binds: &[PathBuf]) -> anyhow::Result<Self> {
-        for part in ["upper", "work", "root"] {
-            fs::create_dir_all(folder.join(part)).with_context(|| folder.display().to_string())?;
-        }
-        Ok(Self { folder: folder.canonicalize()?, name: name.to_owned(), binds: binds.to_vec() })
-    }
-
-    /// Boots the machine with this as its first process.
-    fn command(&self, command: &[String]) -> Command {
-        let binds = self.binds.iter().map(|bind| bind.display().to_string()).collect::<Vec<_>>().join("\n");
-        let mut boot = Command::new("unshare");
-        boot.args([
-            "--mount",
-            "--pid",
-            "--uts",
-            "--ipc",
-            "--fork",
-            "--kill-child=KILL",
-            "--propagation",
-            "private",
-        ]);
-        boot.args(["/bin/bash", "-c", BOOT, "boot"])
-            .arg(&self.folder)
-            .arg(&self.name)
-            .arg(binds)
-            .args(command);
-        boot.stdin(Stdio::null());
-        boot
-    }
-}
-
-impl Running {
-    fn process(&self) -> MutexGuard<'_, Option<Child>> {
-        // A process handle is whole whoever panicked while holding it.
-        self.process.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn boot(state: &State, command: &[String], running: &Running) -> anyhow::Result<()> {
-    let child =
-        state.command(command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("unshare")?;
-    *running.process() = Some(child);
-    running.boots.fetch_add(1, Ordering::SeqCst);
-    Ok(())
-}
-
-fn supervise(state: &State, command: &[String], running: &Running) {
-    while !running.stopping.load(Ordering::SeqCst) {
-        std::thread::sleep(LOOK_EVERY);
-        let ended = running.process().as_mut().and_then(|child| child.try_wait().ok().flatten());
-        let Some(status) = ended else { continue };
-        let reboots = status.code() == Some(REBOOT) && !running.stopping.load(Ordering::SeqCst);
-        if !reboots || boot(state, command, running).is_err() {
-            return;
-        }
+        self.power.off();
     }
 }

@@ -82,8 +82,10 @@ fn newer() -> Vec<Package> {
 }
 
 impl AptRepository {
-    /// Builds the archive in this folder. apt reads it as the user `_apt`: the folder's parents must let others in.
+    /// Builds the archive in this folder.
     pub fn build(root: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(root).with_context(|| root.display().to_string())?;
+        let root = &root.canonicalize()?;
         let scratch = root.join("build");
         let installed = INSTALLED.iter().map(|name| Package {
             folder: "base",

@@ -1,5 +1,6 @@
 //! What a demo came to.
 
+use crate::real_fleet::MachineReport;
 use crate::summary;
 use nightshift_protocol::api::v1 as api;
 use serde::Serialize;
@@ -22,6 +23,9 @@ pub(crate) struct Report {
     pub(crate) violations: usize,
     /// The auditor's verdict.
     audit: nightshift_audit::Report,
+    /// What the machines' own package databases say; of real machines only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    machines: Vec<MachineReport>,
     #[serde(skip)]
     text: String,
 }
@@ -86,8 +90,13 @@ impl Report {
             phases: rollout.phases.into_iter().map(phase).collect(),
             violations: audit.violations.len(),
             audit,
+            machines: Vec::new(),
             text,
         }
+    }
+
+    pub(crate) fn with_machines(self, machines: Vec<MachineReport>) -> Self {
+        Self { machines, ..self }
     }
 }
 
@@ -108,6 +117,11 @@ fn region(region: api::RegionView) -> Region {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
+        for machine in &self.machines {
+            let packages = machine.packages.iter().map(|(name, version)| format!("{name} {version}"));
+            let packages = packages.collect::<Vec<_>>().join(", ");
+            writeln!(f, "{:<10} {} boots: {packages}", machine.vm, machine.boots)?;
+        }
         writeln!(f, "{} days of the fleet's time", self.fleet_days)?;
         write!(f, "{}", self.audit)
     }

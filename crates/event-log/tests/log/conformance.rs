@@ -21,12 +21,28 @@ async fn sled() {
     run(fresh).await.unwrap_or_else(|broken| panic!("{broken}"));
 }
 
+/// What a service that reads and writes everything must be allowed; nothing more.
+const PERMISSIONS: &str = r#"
+    authorization { users: [ { user: service, password: pass, permissions: {
+        publish: [
+            "nightshift.v1.>", "$JS.FC.>",
+            "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.LIST", "$JS.API.STREAM.MSG.GET.*",
+            "$JS.API.CONSUMER.CREATE.*", "$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.API.CONSUMER.DELETE.*.*"
+        ]
+        subscribe: [ "_INBOX_service.>" ]
+    } } ] }
+"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nats() {
     let fresh = || async {
         let folder = tempfile::tempdir().unwrap();
-        let server = NatsServer::start(folder.path()).unwrap();
-        let options = NatsOptions { servers: vec![server.url()], ..NatsOptions::default() };
+        let server = NatsServer::start_with(folder.path(), PERMISSIONS).unwrap();
+        let options = NatsOptions {
+            servers: vec![server.url().replace("nats://", "nats://service:pass@")],
+            inbox_prefix: Some("_INBOX_service".into()),
+            ..NatsOptions::default()
+        };
         let log = NatsLog::connect(options).await.unwrap();
         Fresh { log: Arc::new(log), keep: Box::new((server, folder)) }
     };

@@ -1,0 +1,282 @@
+//! Six sandboxed machines that install real packages: the fleet of `nightshift demo --real` and of the tests across
+//! processes. Two geo-paired regions, two zones in each, one availability set of two update domains.
+
+use crate::arguments::Servers;
+use crate::clients;
+use crate::fleet_file::DeclaredFleet;
+use anyhow::Context as _;
+use chrono::{Duration, Timelike as _, Utc};
+use chrono_tz::Tz;
+use nightshift_domain::fleet::{Feature, Image as VmImage, Os, PatchMode, Placement, Vm};
+use nightshift_domain::policy::Policy;
+use nightshift_domain::topology::{Region, Topology};
+use nightshift_domain::window::Window;
+use nightshift_domain::{AvailabilitySetId, RegionName, SubscriptionId, VmId, ZoneName};
+use nightshift_machines::{AptRepository, Image, Machine};
+use nightshift_protocol::api::v1 as api;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Region, machine, and where it stands: a zone, or `set/<update domain>`.
+const MACHINES: [(&str, &str, &str); 6] = [
+    ("east", "east-z1", "east-1"),
+    ("east", "east-z2", "east-2"),
+    ("east", "east-db0", "set/0"),
+    ("east", "east-db1", "set/1"),
+    ("west", "west-z1", "west-1"),
+    ("west", "west-z2", "west-2"),
+];
+/// The machine on which fx-fail fails.
+pub const FAILS: &str = "west-z1";
+/// The machine on which fx-kernel is due, which asks for a reboot.
+pub const REBOOTS: &str = "east-db1";
+/// The packages whose versions a report tells.
+const TOLD: [&str; 9] =
+    ["fx-sec", "fx-both", "fx-plain", "fx-held", "fx-app", "fx-lib", "fx-fail", "fx-conflict", "fx-kernel"];
+/// Tries, a tenth of a second apart, until the gateway has read of the machines.
+const TRIES: u32 = 300;
+
+/// The machines.
+pub struct RealFleet {
+    machines: BTreeMap<VmId, Machine>,
+}
+
+/// One machine as its own package database has it.
+#[derive(Debug, Clone, Serialize)]
+pub struct MachineReport {
+    /// The machine.
+    pub vm: String,
+    /// How often it was booted.
+    pub boots: u32,
+    /// Version and state of each fixture package.
+    pub packages: BTreeMap<String, String>,
+}
+
+impl RealFleet {
+    /// Makes the repository, the image and the machines, all off: a quarter of a minute.
+    pub fn prepare(folder: &Path, agent: &Path) -> anyhow::Result<Self> {
+        let repository = AptRepository::build(&folder.join("repository"))?;
+        let image = Image::prepare(&folder.join("image"), &repository)?;
+        let bin = agent.parent().context("the agent's binary has no folder")?.to_owned();
+        let command = [agent.display().to_string(), "run".into(), "--config".into(), AGENT_CONFIG.into()];
+        let mut machines = BTreeMap::new();
+        for (_, name, _) in MACHINES {
+            let machine = Machine::create(
+                &folder.join(name),
+                name,
+                &image,
+                std::slice::from_ref(&bin),
+                command.to_vec(),
+            )?;
+            if name != FAILS {
+                machine.write("/etc/fx-fail-ok", "")?;
+            }
+            if name != REBOOTS {
+                let updated = machine.exec(&["apt-get", "-qq", "-y", "install", "fx-kernel=1.1"])?;
+                anyhow::ensure!(
+                    updated.status.success(),
+                    "{name}: {}",
+                    String::from_utf8_lossy(&updated.stderr)
+                );
+            }
+            machines.insert(VmId::new(name)?, machine);
+        }
+        Ok(Self { machines })
+    }
+
+    /// What the planner is told of them.
+    pub fn declared() -> anyhow::Result<DeclaredFleet> {
+        let subscription = SubscriptionId::new("real")?;
+        let regions = [("east", "west"), ("west", "east")].map(|(name, pair)| region(name, pair));
+        let topology = Topology::new(
+            Window::default_off_peak(),
+            regions.into_iter().collect::<anyhow::Result<Vec<_>>>()?,
+        )?;
+        let vms: anyhow::Result<Vec<Vm>> =
+            MACHINES.iter().map(|machine| vm(machine, &subscription)).collect();
+        Ok(DeclaredFleet {
+            topology,
+            features: vec![(subscription, Feature::InGuestAutoPatchVMPreview)],
+            vms: vms?,
+            powered_off: BTreeSet::new(),
+        })
+    }
+
+    /// Seconds where fleets take hours; one machine may fail, as one is made to.
+    pub fn policy() -> Policy {
+        Policy {
+            phase_shares: vec![50, 100],
+            batch_percent: 50,
+            soak: Duration::seconds(4),
+            bake: Duration::seconds(1),
+            longest_work: Duration::minutes(15),
+            grace: Duration::minutes(1),
+            silence: Duration::seconds(20),
+            failure_budget_percent: 0,
+            failure_budget: 1,
+        }
+    }
+
+    /// Declares the fleet, gives each machine its token, and turns all on.
+    pub async fn go_live(&mut self, servers: &Servers, agents: SocketAddr) -> anyhow::Result<()> {
+        clients::fleet(servers).await?.declare_fleet(Self::declared()?.request()).await?;
+        let vms = self.machines.keys().map(ToString::to_string).collect();
+        let request = api::IssueEnrolmentTokensRequest { vms, ttl_seconds: 0 };
+        let issued = tokens(servers, request).await?;
+        for issued in issued.tokens {
+            let vm = VmId::new(issued.vm)?;
+            let machine = self.machines.get_mut(&vm).context("a token for a machine that is none of ours")?;
+            machine.write("/etc/nightshift/token", &issued.token)?;
+            machine.write("/etc/nightshift/authority.pem", &issued.authority_pem)?;
+            machine.write(AGENT_CONFIG, &agent_config(&vm, agents))?;
+            machine.power_on()?;
+        }
+        self.connected(servers).await
+    }
+
+    /// Waits until every agent has spoken.
+    async fn connected(&self, servers: &Servers) -> anyhow::Result<()> {
+        let mut gateway = clients::agents(servers).await?;
+        for _ in 0..TRIES {
+            let agents = gateway.list_agents(api::ListAgentsRequest {}).await?.into_inner().agents;
+            if agents.iter().filter(|agent| !agent.boot_id.is_empty()).count() == self.machines.len() {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        let logs = self.machines.iter().map(|(vm, machine)| {
+            let log = machine.read("/var/log/nightshift-agent.log").unwrap_or_default();
+            format!("{vm}: {}", log.lines().last().unwrap_or("its agent said nothing"))
+        });
+        anyhow::bail!("not all agents connected: {}", logs.collect::<Vec<_>>().join("; "))
+    }
+
+    /// The truth about each machine.
+    pub fn inspect(&self) -> anyhow::Result<Vec<MachineReport>> {
+        let report = |(vm, machine): (&VmId, &Machine)| {
+            let package = |name: &&str| {
+                let (version, state) = machine.package(name)?;
+                let told = if state == "installed" { version } else { format!("{version} {state}") };
+                anyhow::Ok(((*name).to_owned(), told))
+            };
+            let packages = TOLD.iter().map(package).collect::<anyhow::Result<_>>()?;
+            Ok(MachineReport { vm: vm.to_string(), boots: machine.boots(), packages })
+        };
+        self.machines.iter().map(report).collect()
+    }
+}
+
+const AGENT_CONFIG: &str = "/etc/nightshift/agent.toml";
+
+async fn tokens(
+    servers: &Servers,
+    request: api::IssueEnrolmentTokensRequest,
+) -> anyhow::Result<api::IssueEnrolmentTokensResponse> {
+    let mut gateway = clients::agents(servers).await?;
+    for _ in 0..TRIES {
+        match gateway.issue_enrolment_tokens(request.clone()).await {
+            // It has not read of the machines yet.
+            Err(status) if status.code() == tonic::Code::NotFound => {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+            issued => return Ok(issued?.into_inner()),
+        }
+    }
+    anyhow::bail!("the gateway does not read the log")
+}
+
+fn agent_config(vm: &VmId, agents: SocketAddr) -> String {
+    let reboot: Vec<String> = Machine::reboot_command().iter().map(|word| format!("\"{word}\"")).collect();
+    format!(
+        "vm = \"{vm}\"\n\
+         gateway = \"https://{agents}\"\n\
+         token_file = \"/etc/nightshift/token\"\n\
+         authority = \"/etc/nightshift/authority.pem\"\n\
+         state_dir = \"/var/lib/nightshift-agent\"\n\
+         back_end = \"apt\"\n\
+         reboot_command = [{}]\n\
+         heartbeat_seconds = 1\n\
+         reconnect_at_most_milliseconds = 500\n\
+         [timings]\n\
+         average_package_seconds = 5\n\
+         longest_package_seconds = 60\n\
+         reboot_seconds = 30\n",
+        reboot.join(", ")
+    )
+}
+
+fn region(name: &str, pair: &str) -> anyhow::Result<Region> {
+    let zones = [format!("{name}-1"), format!("{name}-2")];
+    Ok(Region {
+        name: RegionName::new(name)?,
+        time_zone: where_it_is_night(),
+        pair: Some(RegionName::new(pair)?),
+        zones: zones.into_iter().map(ZoneName::new).collect::<Result<_, _>>()?,
+    })
+}
+
+/// A time zone in which it is now between midnight and one, so that the usual window is open for five hours more.
+fn where_it_is_night() -> Tz {
+    const ZONES: [Tz; 24] = [
+        Tz::Etc__GMT,
+        Tz::Etc__GMTPlus1,
+        Tz::Etc__GMTPlus2,
+        Tz::Etc__GMTPlus3,
+        Tz::Etc__GMTPlus4,
+        Tz::Etc__GMTPlus5,
+        Tz::Etc__GMTPlus6,
+        Tz::Etc__GMTPlus7,
+        Tz::Etc__GMTPlus8,
+        Tz::Etc__GMTPlus9,
+        Tz::Etc__GMTPlus10,
+        Tz::Etc__GMTPlus11,
+        Tz::Etc__GMTPlus12,
+        Tz::Etc__GMTMinus11,
+        Tz::Etc__GMTMinus10,
+        Tz::Etc__GMTMinus9,
+        Tz::Etc__GMTMinus8,
+        Tz::Etc__GMTMinus7,
+        Tz::Etc__GMTMinus6,
+        Tz::Etc__GMTMinus5,
+        Tz::Etc__GMTMinus4,
+        Tz::Etc__GMTMinus3,
+        Tz::Etc__GMTMinus2,
+        Tz::Etc__GMTMinus1,
+    ];
+    // POSIX names its zones the other way round: Etc/GMT+5 is five hours behind UTC.
+    ZONES[Utc::now().hour() as usize % ZONES.len()]
+}
+
+fn vm((region, name, place): &(&str, &str, &str), subscription: &SubscriptionId) -> anyhow::Result<Vm> {
+    let placement = match place.strip_prefix("set/") {
+        Some(update_domain) => Placement::AvailabilitySet {
+            set: AvailabilitySetId::new(format!("{region}-db"))?,
+            update_domain: update_domain.parse()?,
+        },
+        None => Placement::Zone(ZoneName::new(*place)?),
+    };
+    Ok(Vm {
+        id: VmId::new(*name)?,
+        subscription: subscription.clone(),
+        resource_group: "real".into(),
+        region: RegionName::new(*region)?,
+        placement,
+        os: Os::Linux,
+        image: VmImage { publisher: "Debian".into(), offer: "debian-12".into(), sku: "12".into() },
+        patch_mode: PatchMode::AutomaticByPlatform,
+        time_zone: None,
+        window: None,
+    })
+}
+
+/// The agent's binary beside this process's own.
+pub fn agent_binary() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("nightshift-agent"));
+    let found = beside.into_iter().find(|path| path.is_file());
+    found.context(
+        "there is no nightshift-agent beside this program: build it with `cargo build --workspace --bins`",
+    )
+}
