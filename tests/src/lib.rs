@@ -1,1 +1,1 @@
-//! Placeholder until this room is built.
+//! Tests across processes: see `tests/`.

@@ -18,8 +18,9 @@ pub(crate) fn test() -> anyhow::Result<()> {
     step("clippy", || {
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     })?;
-    // The tests across processes start these.
-    step("binaries", || cargo(&["build", "--workspace", "--bins", "--locked"]))?;
+    // The tests across processes start the programs. Built together with the tests, both share what they depend on;
+    // alone, the programs would get it with other features and build most of it a second time.
+    step("build", || cargo(&["build", "--workspace", "--bins", "--tests", "--examples", "--locked"]))?;
     step("tests", || cargo(&["test", "--workspace", "--locked"]))?;
     println!("xtask: nothing was skipped");
     Ok(())

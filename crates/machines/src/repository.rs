@@ -131,6 +131,8 @@ impl Package {
         let tree = scratch.join(format!("{name}-{version}"));
         let debian = tree.join("DEBIAN");
         fs::create_dir_all(&debian)?;
+        // dpkg-deb takes no other, whatever the umask.
+        fs::set_permissions(&debian, fs::Permissions::from_mode(0o755))?;
         fs::create_dir_all(tree.join("usr/share").join(name))?;
         fs::write(tree.join("usr/share").join(name).join("version"), format!("{name} {version}\n"))?;
         let control = format!(

@@ -3,6 +3,7 @@
 use crate::run;
 use anyhow::{Context as _, bail, ensure};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -35,6 +36,8 @@ impl Sandbox {
         for part in ["upper", "work", "root"] {
             fs::create_dir_all(folder.join(part)).with_context(|| folder.display().to_string())?;
         }
+        // It becomes the machine's /, which all its users must enter.
+        fs::set_permissions(folder.join("upper"), fs::Permissions::from_mode(0o755))?;
         let seen = |bind: &PathBuf| bind.canonicalize().with_context(|| bind.display().to_string());
         let binds = binds.iter().map(seen).collect::<anyhow::Result<_>>()?;
         Ok(Self { folder: folder.canonicalize()?, name: name.to_owned(), binds })
@@ -78,7 +81,8 @@ impl Sandbox {
 pub(crate) fn check() -> anyhow::Result<()> {
     ensure!(nix::unistd::geteuid().is_root(), "sandboxed machines need root: run this as root");
     let missing = NEEDED.iter().filter(|(program, _)| !is_installed(program));
-    let missing: Vec<_> = missing.map(|(program, package)| format!("{program} (package {package})")).collect();
+    let missing: Vec<_> =
+        missing.map(|(program, package)| format!("{program} (package {package})")).collect();
     if !missing.is_empty() {
         bail!("sandboxed machines need Debian or Ubuntu, and here is no {}", missing.join(", no "));
     }

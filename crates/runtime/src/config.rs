@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// The prefix of the environment's overrides.
 const ENVIRONMENT: &str = "NIGHTSHIFT_";
 
+/// Variables of the same prefix that are for the command line or the tests. Any other that fits no field is an error.
+const NOT_OURS: [&str; 7] = ["config", "console", "planner", "gateway", "nats_server", "seed", "bless"];
+
 /// What every service is told; `S` is what only this one is told.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,7 +85,8 @@ pub fn load<S: DeserializeOwned + Default>(path: &Path) -> Result<Config<S>, Inv
     if !path.is_file() {
         return Err(InvalidConfig { from, what: "there is no such file".into() });
     }
-    let figment = Figment::new().merge(Toml::file_exact(path)).merge(Env::prefixed(ENVIRONMENT).split("__"));
+    let environment = Env::prefixed(ENVIRONMENT).ignore(&NOT_OURS).split("__");
+    let figment = Figment::new().merge(Toml::file_exact(path)).merge(environment);
     figment.extract().map_err(|error| InvalidConfig { from, what: sentence(error) })
 }
 

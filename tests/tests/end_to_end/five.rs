@@ -1,0 +1,104 @@
+//! The five services as processes of their own, on a real nats-server.
+
+use crate::demo::binary;
+use nightshift_cli::arguments::Servers;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command};
+
+pub const NAMES: [&str; 5] =
+    ["console", "rollout-planner", "region-coordinator", "health-monitor", "agent-gateway"];
+
+pub struct Five {
+    services: Vec<Service>,
+    pub servers: Servers,
+    pub agents: SocketAddr,
+}
+
+struct Service {
+    name: &'static str,
+    config: std::path::PathBuf,
+    log: std::path::PathBuf,
+    process: Child,
+}
+
+impl Five {
+    pub fn start(folder: &Path, nats: &str) -> Self {
+        let ports = free_ports(7);
+        let at = |index: usize| SocketAddr::from(([127, 0, 0, 1], ports[index]));
+        let services = (0..).zip(NAMES).map(|(index, name)| {
+            let own = match name {
+                "agent-gateway" => format!("[service]\nagents_listen = \"{}\"\n", at(5)),
+                "console" => format!("[service]\nhttp_listen = \"{}\"\n", at(6)),
+                _ => String::new(),
+            };
+            let data = folder.join(name);
+            fs::create_dir_all(&data).unwrap();
+            let text = format!(
+                "listen = \"{}\"\ndata = \"{}\"\n[log]\nstore = \"nats\"\nservers = [\"{nats}\"]\n{own}",
+                at(index),
+                data.display()
+            );
+            let (config, log) = (data.join("config.toml"), data.join("output"));
+            fs::write(&config, text).unwrap();
+            let process = spawn(name, &config, &log);
+            Service { name, config, log, process }
+        });
+        let url = |index: usize| format!("http://{}", at(index));
+        let servers = Servers { console: url(0), planner: url(1), gateway: url(4) };
+        Self { services: services.collect(), servers, agents: at(5) }
+    }
+
+    /// Waits until every service answers.
+    pub async fn ready(&self) {
+        for address in [&self.servers.console, &self.servers.planner, &self.servers.gateway] {
+            let mut tries = 0;
+            while tonic::transport::Endpoint::from_shared(address.clone()).unwrap().connect().await.is_err() {
+                tries += 1;
+                assert!(tries < 600, "{address} does not answer:\n{}", self.said());
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    /// kill -9, and a new process in its place.
+    pub fn kill(&mut self, name: &str) {
+        let service = self.services.iter_mut().find(|service| service.name == name).unwrap();
+        service.process.kill().unwrap();
+        service.process.wait().unwrap();
+        service.process = spawn(service.name, &service.config, &service.log);
+    }
+
+    /// What the services wrote, for the message of a test that fails.
+    pub fn said(&self) -> String {
+        let tail = |service: &Service| {
+            let text = fs::read_to_string(&service.log).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().rev().take(15).collect();
+            format!("--- {}\n{}", service.name, lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
+        };
+        self.services.iter().map(tail).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Five {
+    fn drop(&mut self) {
+        for service in &mut self.services {
+            let _ = service.process.kill();
+            let _ = service.process.wait();
+        }
+    }
+}
+
+fn spawn(name: &str, config: &Path, log: &Path) -> Child {
+    let output = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    let mut command = Command::new(binary(&format!("nightshift-{name}")));
+    command.arg("--config").arg(config).stdout(output.try_clone().unwrap()).stderr(output);
+    command.spawn().unwrap()
+}
+
+/// Ports that are free now. Each is let go just before its service takes it.
+fn free_ports(count: usize) -> Vec<u16> {
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}

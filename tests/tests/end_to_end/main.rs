@@ -1,0 +1,12 @@
+//! The main job with everything real: agents on sandboxed machines, apt, TLS, and the services once in one process on
+//! sled, once as five processes on nats-server, once more with every one of them killed on the way.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what is wrong by panicking"
+)]
+
+mod demo;
+mod five;
+mod real_run;
