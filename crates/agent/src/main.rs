@@ -1,17 +1,8 @@
 //! `nightshift-agent`: runs on a VM as its administrator.
 
-use anyhow::Context as _;
-use clap::{Parser, Subcommand};
-use nightshift_agent::config::Config;
-use nightshift_agent::run;
-use nightshift_domain::patch::Assessment;
-use nightshift_runtime::Clock;
-use nix::sys::stat::{Mode, umask};
-use std::path::PathBuf;
+use clap::Parser;
+use nightshift_agent::command::{self, Command};
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
 #[command(version, about = "Nightshift's agent: patches this machine when it is ordered to")]
@@ -20,97 +11,13 @@ struct Arguments {
     command: Command,
 }
 
-#[derive(Subcommand)]
-enum Command {
-    /// Run the agent until SIGTERM. An install that runs then goes on, and the next start takes it over.
-    Run {
-        /// The configuration file (TOML). NIGHTSHIFT_AGENT_* variables override it.
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Say what the machine lacks; changes nothing.
-    Assess {
-        /// The configuration file (TOML). NIGHTSHIFT_AGENT_* variables override it.
-        #[arg(long)]
-        config: PathBuf,
-        /// For programs.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Turn native automatic updates on again, as they were before; for a machine that leaves Nightshift.
-    Restore {
-        /// The configuration file (TOML). NIGHTSHIFT_AGENT_* variables override it.
-        #[arg(long)]
-        config: PathBuf,
-    },
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    // What packages install is for everyone to read, however strict the one who started the agent is.
-    umask(Mode::S_IWGRP | Mode::S_IWOTH);
-    let result = match Arguments::parse().command {
-        Command::Run { config } => work(&config).await,
-        Command::Assess { config, json } => assess(&config, json).await,
-        Command::Restore { config } => restore(&config).await,
-    };
-    match result {
+    match command::run(Arguments::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("nightshift-agent: {error:#}");
             ExitCode::FAILURE
         }
     }
-}
-
-async fn work(path: &std::path::Path) -> anyhow::Result<()> {
-    let config = Config::load(path)?;
-    let clock = Clock::system();
-    let back_end = run::back_end(&config, &clock)?;
-    let shutdown = CancellationToken::new();
-    tokio::spawn(end_on_signal(shutdown.clone()));
-    Ok(run::run(config, back_end, clock, shutdown).await?)
-}
-
-async fn assess(path: &std::path::Path, json: bool) -> anyhow::Result<()> {
-    let config = Config::load(path)?;
-    let assessment = run::back_end(&config, &Clock::system())?.assess().await?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&assessment).context("the assessment as JSON")?);
-    } else {
-        print_for_people(&assessment);
-    }
-    Ok(())
-}
-
-async fn restore(path: &std::path::Path) -> anyhow::Result<()> {
-    let config = Config::load(path)?;
-    Ok(run::back_end(&config, &Clock::system())?.restore_native_updates().await?)
-}
-
-fn print_for_people(assessment: &Assessment) {
-    for patch in &assessment.patches {
-        let obstacle = patch.obstacle.as_ref().map(|why| format!("  ({why})")).unwrap_or_default();
-        println!("{:<10} {} {}{obstacle}", format!("{:?}", patch.classification), patch.name, patch.version);
-    }
-    let (urgent, other) = (assessment.critical_and_security(), assessment.other());
-    let reboot = if assessment.reboot_pending { "; a reboot is pending" } else { "" };
-    println!("{urgent} critical and security, {other} other{reboot}");
-    assessment.warnings.iter().for_each(|warning| println!("warning: {warning}"));
-}
-
-async fn end_on_signal(shutdown: CancellationToken) {
-    let told = async |kind| match signal(kind) {
-        Ok(mut stream) => {
-            stream.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = told(SignalKind::terminate()) => {}
-        () = told(SignalKind::interrupt()) => {}
-    }
-    shutdown.cancel();
 }

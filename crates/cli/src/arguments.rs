@@ -54,6 +54,9 @@ pub enum Command {
     Events(Events),
     /// Prove from the log alone that no safety rule was broken.
     Audit,
+    /// Be the agent, as `nightshift-agent` is: what the machines of `demo --real` run.
+    #[command(subcommand, hide = true)]
+    Agent(nightshift_agent::command::Command),
 }
 
 /// `nightshift up`

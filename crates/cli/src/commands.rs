@@ -8,11 +8,12 @@ pub(crate) mod up;
 pub(crate) mod vm;
 
 use serde::Serialize;
+use std::fmt::Display;
+use std::io::Write as _;
 
 /// Prints a value for programs.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
+    print(serde_json::to_string_pretty(value)?)
 }
 
 /// A table for people.
@@ -20,4 +21,9 @@ pub(crate) fn table(header: &[&str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header(header.iter().copied());
     table
+}
+
+/// Prints a text and a line's end on standard output; an error, not a panic, if nobody reads any more.
+pub(crate) fn print(text: impl Display) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
 }

@@ -33,7 +33,7 @@ pub(crate) async fn run(demo: Demo, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         commands::print_json(&report)?
     } else {
-        print!("{report}")
+        commands::print(&report)?
     }
     if !json {
         eprintln!("\n{} s on this clock", began.elapsed().as_secs());

@@ -21,3 +21,17 @@ pub fn of_error(error: &anyhow::Error) -> ExitCode {
     });
     ExitCode::from(if unreachable { UNREACHABLE } else { FAILED })
 }
+
+/// An error as a person reads it: of a service's refusal, the sentence alone.
+pub fn sentence(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<tonic::Status>() {
+        Some(status) if !status.message().is_empty() => status.message().to_owned(),
+        _ => format!("{error:#}"),
+    }
+}
+
+/// Whether whoever read the output has seen enough (`nightshift events tail | head`).
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(broken))
+}

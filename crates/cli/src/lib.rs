@@ -5,6 +5,7 @@ pub mod audit;
 pub mod clients;
 mod commands;
 mod demo;
+mod enrolment;
 pub mod exit;
 pub mod fleet_file;
 mod live;
@@ -26,5 +27,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rollout(command) => commands::rollout::run(command, &servers, json).await,
         Command::Events(command) => commands::events::run(command, &servers, json).await,
         Command::Audit => commands::audit::run(&servers, json).await,
+        Command::Agent(command) => nightshift_agent::command::run(command).await.map(|()| exit::DONE),
     }
 }

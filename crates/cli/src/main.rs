@@ -10,7 +10,10 @@ async fn main() -> ExitCode {
     match nightshift_cli::run(Arguments::parse()).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("nightshift: {error:#}");
+            if exit::is_broken_pipe(&error) {
+                return exit::DONE;
+            }
+            eprintln!("nightshift: {}", exit::sentence(&error));
             exit::of_error(&error)
         }
     }

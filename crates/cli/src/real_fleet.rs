@@ -2,8 +2,8 @@
 //! processes. Two geo-paired regions, two zones in each, one availability set of two update domains.
 
 use crate::arguments::Servers;
-use crate::clients;
 use crate::fleet_file::DeclaredFleet;
+use crate::{clients, enrolment};
 use anyhow::Context as _;
 use chrono::{Duration, Timelike as _, Utc};
 use chrono_tz::Tz;
@@ -13,11 +13,10 @@ use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::Window;
 use nightshift_domain::{AvailabilitySetId, RegionName, SubscriptionId, VmId, ZoneName};
 use nightshift_machines::{AptRepository, Image, Machine};
-use nightshift_protocol::api::v1 as api;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Region, machine, and where it stands: a zone, or `set/<update domain>`.
 const MACHINES: [(&str, &str, &str); 6] = [
@@ -35,8 +34,6 @@ pub const REBOOTS: &str = "east-db1";
 /// The packages whose versions a report tells.
 const TOLD: [&str; 9] =
     ["fx-sec", "fx-both", "fx-plain", "fx-held", "fx-app", "fx-lib", "fx-fail", "fx-conflict", "fx-kernel"];
-/// Tries, a tenth of a second apart, until the gateway has read of the machines.
-const TRIES: u32 = 300;
 
 /// The machines.
 pub struct RealFleet {
@@ -56,11 +53,15 @@ pub struct MachineReport {
 
 impl RealFleet {
     /// Makes the repository, the image and the machines, all off: a quarter of a minute.
-    pub fn prepare(folder: &Path, agent: &Path) -> anyhow::Result<Self> {
+    ///
+    /// `agent` is a program with its first arguments that is the agent, such as `nightshift agent`.
+    pub fn prepare(folder: &Path, agent: &[&str]) -> anyhow::Result<Self> {
         let repository = AptRepository::build(&folder.join("repository"))?;
         let image = Image::prepare(&folder.join("image"), &repository)?;
-        let bin = agent.parent().context("the agent's binary has no folder")?.to_owned();
-        let command = [agent.display().to_string(), "run".into(), "--config".into(), AGENT_CONFIG.into()];
+        let bin = agent.first().and_then(|program| Path::new(program).parent());
+        let bin = bin.context("the agent's program has no folder")?.to_owned();
+        let command: Vec<String> =
+            agent.iter().chain(&["run", "--config", AGENT_CONFIG]).map(ToString::to_string).collect();
         let mut machines = BTreeMap::new();
         for (_, name, _) in MACHINES {
             let machine = Machine::create(
@@ -68,7 +69,7 @@ impl RealFleet {
                 name,
                 &image,
                 std::slice::from_ref(&bin),
-                command.to_vec(),
+                command.clone(),
             )?;
             if name != FAILS {
                 machine.write("/etc/fx-fail-ok", "")?;
@@ -122,10 +123,7 @@ impl RealFleet {
     /// Declares the fleet, gives each machine its token, and turns all on.
     pub async fn go_live(&mut self, servers: &Servers, agents: SocketAddr) -> anyhow::Result<()> {
         clients::fleet(servers).await?.declare_fleet(Self::declared()?.request()).await?;
-        let vms = self.machines.keys().map(ToString::to_string).collect();
-        let request = api::IssueEnrolmentTokensRequest { vms, ttl_seconds: 0 };
-        let issued = tokens(servers, request).await?;
-        for issued in issued.tokens {
+        for issued in enrolment::tokens(servers, self.machines.keys()).await? {
             let vm = VmId::new(issued.vm)?;
             let machine = self.machines.get_mut(&vm).context("a token for a machine that is none of ours")?;
             machine.write("/etc/nightshift/token", &issued.token)?;
@@ -133,24 +131,16 @@ impl RealFleet {
             machine.write(AGENT_CONFIG, &agent_config(&vm, agents))?;
             machine.power_on()?;
         }
-        self.connected(servers).await
+        enrolment::connected(servers, self.machines.len()).await.with_context(|| self.last_words())
     }
 
-    /// Waits until every agent has spoken.
-    async fn connected(&self, servers: &Servers) -> anyhow::Result<()> {
-        let mut gateway = clients::agents(servers).await?;
-        for _ in 0..TRIES {
-            let agents = gateway.list_agents(api::ListAgentsRequest {}).await?.into_inner().agents;
-            if agents.iter().filter(|agent| !agent.boot_id.is_empty()).count() == self.machines.len() {
-                return Ok(());
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        let logs = self.machines.iter().map(|(vm, machine)| {
+    /// What each agent wrote last, for the message when one does not come.
+    fn last_words(&self) -> String {
+        let words = self.machines.iter().map(|(vm, machine)| {
             let log = machine.read("/var/log/nightshift-agent.log").unwrap_or_default();
             format!("{vm}: {}", log.lines().last().unwrap_or("its agent said nothing"))
         });
-        anyhow::bail!("not all agents connected: {}", logs.collect::<Vec<_>>().join("; "))
+        words.collect::<Vec<_>>().join("; ")
     }
 
     /// The truth about each machine.
@@ -169,23 +159,6 @@ impl RealFleet {
 }
 
 const AGENT_CONFIG: &str = "/etc/nightshift/agent.toml";
-
-async fn tokens(
-    servers: &Servers,
-    request: api::IssueEnrolmentTokensRequest,
-) -> anyhow::Result<api::IssueEnrolmentTokensResponse> {
-    let mut gateway = clients::agents(servers).await?;
-    for _ in 0..TRIES {
-        match gateway.issue_enrolment_tokens(request.clone()).await {
-            // It has not read of the machines yet.
-            Err(status) if status.code() == tonic::Code::NotFound => {
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
-            issued => return Ok(issued?.into_inner()),
-        }
-    }
-    anyhow::bail!("the gateway does not read the log")
-}
 
 fn agent_config(vm: &VmId, agents: SocketAddr) -> String {
     let reboot: Vec<String> = Machine::reboot_command().iter().map(|word| format!("\"{word}\"")).collect();
@@ -269,14 +242,4 @@ fn vm((region, name, place): &(&str, &str, &str), subscription: &SubscriptionId)
         time_zone: None,
         window: None,
     })
-}
-
-/// The agent's binary beside this process's own.
-pub fn agent_binary() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("nightshift-agent"));
-    let found = beside.into_iter().find(|path| path.is_file());
-    found.context(
-        "there is no nightshift-agent beside this program: build it with `cargo build --workspace --bins`",
-    )
 }

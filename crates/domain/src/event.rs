@@ -271,8 +271,8 @@ pub enum Event {
     // ---- partition region.R, aggregate agent.<vm>, written by agent-gateway
     /// A one-time token for the enrolment of this VM was issued; only its SHA-256 is kept, in hex.
     EnrolmentTokenIssued { vm: VmId, token_sha256: String, expires: Time },
-    /// The token was used up for a certificate with this SHA-256 fingerprint, in hex.
-    AgentEnrolled { vm: VmId, token_sha256: String, certificate_sha256: String },
+    /// The token was used up by the one who holds this public key (its SHA-256 in hex, of the DER form of RFC 5280).
+    AgentEnrolled { vm: VmId, token_sha256: String, key_sha256: String },
     /// The agent spoke for the first time since its machine's boot.
     AgentConnected { vm: VmId, identity: AgentIdentity },
     /// Native automatic updates are off, Nightshift patches from now on (REQUIREMENTS.md D2, D3).

@@ -23,13 +23,21 @@ pub struct Gateway {
 pub struct Agent {
     /// A one-time token that is not yet used: its SHA-256 in hex, and its end.
     token: Option<(String, Time)>,
-    /// SHA-256 of the only certificate that may speak for the VM, in hex.
-    certificate: Option<String>,
+    /// What it enrolled with last.
+    enrolment: Option<Enrolment>,
     /// What it last said of its machine.
     pub identity: Option<AgentIdentity>,
     /// Its newest stored report.
     pub last_report: u64,
     orders: BTreeMap<OrderId, Known>,
+}
+
+/// How an agent enrolled; both are SHA-256 in hex.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Enrolment {
+    token: String,
+    /// The only key that may speak for the VM.
+    key: String,
 }
 
 /// An order, and how far the agent said it is.
@@ -46,7 +54,7 @@ struct Known {
 impl Agent {
     /// Whether a certificate was issued for it.
     pub fn is_enrolled(&self) -> bool {
-        self.certificate.is_some()
+        self.enrolment.is_some()
     }
 }
 
@@ -79,10 +87,10 @@ impl Mind for Gateway {
             Event::EnrolmentTokenIssued { vm, token_sha256, expires } => {
                 self.agent(vm).token = Some((token_sha256.clone(), *expires));
             }
-            Event::AgentEnrolled { vm, certificate_sha256, .. } => {
+            Event::AgentEnrolled { vm, token_sha256, key_sha256 } => {
                 let agent = self.agent(vm);
                 agent.token = None;
-                agent.certificate = Some(certificate_sha256.clone());
+                agent.enrolment = Some(Enrolment { token: token_sha256.clone(), key: key_sha256.clone() });
                 // A machine that enrols anew begins a new line of reports.
                 agent.last_report = 0;
             }
@@ -129,31 +137,38 @@ impl Gateway {
         self.fact(vm, Event::EnrolmentTokenIssued { vm: vm.clone(), token_sha256, expires })
     }
 
-    /// Trades a token for a certificate.
+    /// Trades a token for the right to speak for the VM with this key; nothing if that was done before, so that an
+    /// agent that lost the answer asks again.
     pub fn enrol(
         &self,
         vm: &VmId,
         token_sha256: &str,
-        certificate_sha256: String,
+        key_sha256: &str,
         now: Time,
-    ) -> Result<Decision, Refusal> {
-        let token = self.agents.get(vm).and_then(|agent| agent.token.as_ref());
+    ) -> Result<Option<Decision>, Refusal> {
+        let agent = self.agents.get(vm);
+        let enrolment = Enrolment { token: token_sha256.to_owned(), key: key_sha256.to_owned() };
+        if agent.is_some_and(|agent| agent.enrolment.as_ref() == Some(&enrolment)) {
+            return Ok(None);
+        }
+        let token = agent.and_then(|agent| agent.token.as_ref());
         let valid = token.is_some_and(|(hash, expires)| hash == token_sha256 && now < *expires);
         if !valid {
             let sentence = format!("the token is not good for VM \"{vm}\": it is wrong, used up or too old");
             return Err(Refusal::new("InvalidEnrolmentToken", sentence));
         }
-        let token_sha256 = token_sha256.to_owned();
-        self.fact(vm, Event::AgentEnrolled { vm: vm.clone(), token_sha256, certificate_sha256 })
+        let Enrolment { token: token_sha256, key: key_sha256 } = enrolment;
+        self.fact(vm, Event::AgentEnrolled { vm: vm.clone(), token_sha256, key_sha256 }).map(Some)
     }
 
-    /// Whether this certificate may speak for the VM.
-    pub fn authenticate(&self, vm: &VmId, certificate_sha256: &str) -> Result<(), Refusal> {
-        match self.agents.get(vm).and_then(|agent| agent.certificate.as_deref()) {
-            Some(known) if known == certificate_sha256 => Ok(()),
+    /// Whether this key may speak for the VM.
+    pub fn authenticate(&self, vm: &VmId, key_sha256: &str) -> Result<(), Refusal> {
+        match self.agents.get(vm).and_then(|agent| agent.enrolment.as_ref()) {
+            Some(known) if known.key == key_sha256 => Ok(()),
             _ => {
-                let sentence = format!("the certificate is not the one that VM \"{vm}\" enrolled with last");
-                Err(Refusal::new("CertificateNotCurrent", sentence))
+                let sentence =
+                    format!("the certificate's key is not the one that VM \"{vm}\" enrolled with last");
+                Err(Refusal::new("KeyNotCurrent", sentence))
             }
         }
     }

@@ -23,6 +23,11 @@ impl Refusal {
         self.code.ends_with("NotFound")
     }
 
+    /// Whether the one who asks may not speak for what was asked about.
+    pub fn is_denied(&self) -> bool {
+        self.code == "InvalidEnrolmentToken" || self.code == "KeyNotCurrent"
+    }
+
     /// Whether the state of the thing, not the request, stands against it.
     pub fn is_conflict(&self) -> bool {
         self.code.ends_with("Conflict") || self.code.ends_with("Exists")

@@ -87,14 +87,16 @@ pub fn load<S: DeserializeOwned + Default>(path: &Path) -> Result<Config<S>, Inv
     }
     let environment = Env::prefixed(ENVIRONMENT).ignore(&NOT_OURS).split("__");
     let figment = Figment::new().merge(Toml::file_exact(path)).merge(environment);
-    figment.extract().map_err(|error| InvalidConfig { from, what: sentence(error) })
+    figment.extract().map_err(|error| InvalidConfig { from, what: sentence(&figment, error) })
 }
 
-/// All that is wrong, one clause each: the field, and what was found there.
-fn sentence(errors: figment::Error) -> String {
+/// All that is wrong, one clause each: the field, what is wrong, and what was found there.
+fn sentence(figment: &Figment, errors: figment::Error) -> String {
     let clauses = errors.into_iter().map(|error| {
         let field = error.path.join(".");
-        let place = if field.is_empty() { String::new() } else { format!("`{field}`: ") };
+        let found = figment.find_value(&field).ok().and_then(figment::value::Value::into_string);
+        let found = found.map(|value| format!(" = \"{value}\"")).unwrap_or_default();
+        let place = if field.is_empty() { String::new() } else { format!("`{field}`{found}: ") };
         format!("{place}{}", error.kind)
     });
     clauses.collect::<Vec<_>>().join("; ")

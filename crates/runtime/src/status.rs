@@ -9,6 +9,8 @@ pub fn refused(refusal: &Refusal) -> Status {
     let message = refusal.to_string();
     if refusal.is_not_found() {
         Status::not_found(message)
+    } else if refusal.is_denied() {
+        Status::permission_denied(message)
     } else if refusal.is_conflict() {
         Status::failed_precondition(message)
     } else {

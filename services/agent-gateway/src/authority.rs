@@ -5,7 +5,7 @@ use chrono::{Datelike as _, Utc};
 use nightshift_domain::VmId;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
 };
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, OpenOptions};
@@ -60,7 +60,12 @@ impl Authority {
     }
 
     /// A certificate for the key of this request. Of the request nothing but the key is believed.
-    pub(crate) fn certify(&self, vm: &VmId, request_pem: &str) -> anyhow::Result<rcgen::Certificate> {
+    /// Gives it with the SHA-256 of that key.
+    pub(crate) fn certify(
+        &self,
+        vm: &VmId,
+        request_pem: &str,
+    ) -> anyhow::Result<(rcgen::Certificate, String)> {
         let mut request = CertificateSigningRequestParams::from_pem(request_pem)?;
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, vm.as_str());
@@ -69,19 +74,20 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.not_after = next_year();
         request.params = params;
-        Ok(request.signed_by(&self.issuer)?)
+        let key = sha256(&request.public_key.subject_public_key_info());
+        Ok((request.signed_by(&self.issuer)?, key))
     }
 }
 
-/// The VM that a certificate, whose signature TLS has checked, speaks for.
-pub(crate) fn vm_of(certificate_der: &[u8]) -> Option<VmId> {
+/// The VM that a certificate, whose signature TLS has checked, speaks for, and the SHA-256 of its public key.
+pub(crate) fn speaker(certificate_der: &[u8]) -> Option<(VmId, String)> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate_der).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
     let mut uris = names.value.general_names.iter().filter_map(|name| match name {
         x509_parser::extensions::GeneralName::URI(uri) => uri.strip_prefix(VM_URI),
         _ => None,
     });
-    VmId::new(uris.next()?).ok()
+    Some((VmId::new(uris.next()?).ok()?, sha256(certificate.public_key().raw)))
 }
 
 /// SHA-256 in hex.
@@ -131,8 +137,9 @@ mod tests {
         let mut claims = CertificateParams::default();
         claims.subject_alt_names = vec![SanType::URI(format!("{VM_URI}another").try_into().unwrap())];
         let request = claims.serialize_request(&key).unwrap().pem().unwrap();
-        let certificate = authority.certify(&VmId::new("vm-1").unwrap(), &request).unwrap();
-        assert_eq!(vm_of(certificate.der()), Some(VmId::new("vm-1").unwrap()));
+        let vm = VmId::new("vm-1").unwrap();
+        let (certificate, key) = authority.certify(&vm, &request).unwrap();
+        assert_eq!(speaker(certificate.der()), Some((vm, key)));
     }
 
     #[test]

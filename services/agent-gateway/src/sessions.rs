@@ -3,7 +3,7 @@
 //! Who speaks is what the client certificate says. An order leaves here only after it was read from the log; a
 //! report is acknowledged only when it is in the log.
 
-use crate::authority::{Authority, sha256, vm_of};
+use crate::authority::{Authority, sha256, speaker};
 use futures::Stream;
 use nightshift_domain::agent::{AgentIdentity, RefusedOrder};
 use nightshift_domain::event::Order;
@@ -53,13 +53,13 @@ impl AgentGatewayService for Sessions {
     ) -> Result<Response<wire::EnrolResponse>, Status> {
         let request = request.into_inner();
         let vm = VmId::new(request.vm).map_err(invalid)?;
-        let certificate = self
+        let (certificate, key) = self
             .authority
             .certify(&vm, &request.certificate_request_pem)
             .map_err(|error| invalid(format!("certificate_request_pem: {error:#}")))?;
-        let (token, fingerprint) = (sha256(request.token.as_bytes()), sha256(certificate.der()));
+        let token = sha256(request.token.as_bytes());
         let enrol = move |gateway: &Gateway, now| {
-            gateway.enrol(&vm, &token, fingerprint.clone(), now).map(|decision| vec![decision])
+            gateway.enrol(&vm, &token, &key, now).map(|decision| decision.into_iter().collect())
         };
         self.host.command(enrol).await?;
         let authority_pem = self.authority.certificate_pem().to_owned();
@@ -130,18 +130,17 @@ impl Sessions {
         let certificate = certificates.as_deref().and_then(|chain| chain.first());
         let certificate = certificate
             .ok_or_else(|| Status::unauthenticated("a session needs a client certificate: enrol first"))?;
-        let vm = vm_of(certificate)
+        let (vm, key) = speaker(certificate)
             .ok_or_else(|| Status::unauthenticated("the client certificate names no VM of Nightshift"))?;
-        let fingerprint = sha256(certificate);
         let speaker = move |gateway: &Gateway, _| {
-            gateway.authenticate(&vm, &fingerprint)?;
+            gateway.authenticate(&vm, &key)?;
             let unknown =
                 || nightshift_domain::Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet"));
             let region = gateway.fleet.vms.get(&vm).ok_or_else(unknown)?.region.clone();
             Ok(Speaker { vm, region })
         };
         let speaker: Result<Speaker, nightshift_domain::Refusal> = self.host.look(speaker).await?;
-        speaker.map_err(|refusal| Status::permission_denied(refusal.to_string()))
+        speaker.map_err(|refusal| refused(&refusal))
     }
 
     async fn converse(

@@ -9,4 +9,5 @@
 
 mod demo;
 mod five;
+mod identity;
 mod real_run;

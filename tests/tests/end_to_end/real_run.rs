@@ -38,7 +38,8 @@ fn open_folder() -> tempfile::TempDir {
 }
 
 fn prepare(folder: &Path) -> RealFleet {
-    RealFleet::prepare(&folder.join("machines"), &crate::demo::binary("nightshift-agent")).unwrap()
+    let agent = crate::demo::binary("nightshift-agent").display().to_string();
+    RealFleet::prepare(&folder.join("machines"), &[&agent]).unwrap()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `nightshift audit`
 
-use super::print_json;
+use super::{print, print_json};
 use crate::arguments::Servers;
 use crate::exit;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ pub(crate) async fn run(servers: &Servers, json: bool) -> anyhow::Result<ExitCod
     if json {
         print_json(&report)?
     } else {
-        println!("{report}")
+        print(&report)?
     }
     Ok(if report.violations.is_empty() { exit::DONE } else { ExitCode::from(exit::VIOLATED) })
 }

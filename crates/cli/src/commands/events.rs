@@ -1,5 +1,6 @@
 //! `nightshift events …`
 
+use super::print;
 use crate::arguments::{Events, Servers};
 use crate::{clients, exit};
 use futures::stream::{SelectAll, StreamExt as _};
@@ -21,24 +22,24 @@ pub(crate) async fn run(command: Events, servers: &Servers, json: bool) -> anyho
         all.push(console.read_events(request).await?.into_inner());
     }
     while let Some(event) = all.next().await {
-        print(event?, json)?;
+        show(event?, json)?;
     }
     Ok(exit::DONE)
 }
 
 /// One line for each event: JSON (one document a line), or for people.
-fn print(event: api::ReadEventsResponse, json: bool) -> anyhow::Result<()> {
+fn show(event: api::ReadEventsResponse, json: bool) -> anyhow::Result<()> {
     let envelope =
         event.envelope.ok_or_else(|| anyhow::anyhow!("the console sent an event without envelope"))?;
     let envelope = Envelope::try_from(envelope)?;
     let document = event_json(&envelope)?;
     if json {
-        println!("{document}");
+        print(&document)?;
         return Ok(());
     }
     let kind = envelope.event_type.rsplit('.').next().unwrap_or_default();
     let subject = envelope.subject.trim_start_matches("nightshift.v1.");
     let at = envelope.time.format("%F %T");
-    println!("{at}  {:>6}  {kind:<20} {subject:<50} {}", event.position, document["data"]);
+    print(format_args!("{at}  {:>6}  {kind:<20} {subject:<50} {}", event.position, document["data"]))?;
     Ok(())
 }

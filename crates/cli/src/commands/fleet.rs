@@ -1,6 +1,6 @@
 //! `nightshift fleet …`
 
-use super::print_json;
+use super::{print, print_json};
 use crate::arguments::{Fleet, Servers};
 use crate::{clients, exit, fleet_file};
 use std::process::ExitCode;
@@ -12,12 +12,12 @@ pub(crate) async fn run(command: Fleet, servers: &Servers, json: bool) -> anyhow
     if json {
         print_json(&declared)?;
     } else {
-        println!(
+        print(format_args!(
             "{} VMs in {} regions; {} changes",
             fleet.vms.len(),
             fleet.topology.regions.len(),
             declared.changes
-        );
+        ))?;
     }
     Ok(exit::DONE)
 }

@@ -1,6 +1,6 @@
 //! `nightshift rollout …`
 
-use super::{print_json, table};
+use super::{print, print_json, table};
 use crate::arguments::{Rollout, Servers, Wish};
 use crate::live::Live;
 use crate::{clients, exit, live, summary};
@@ -25,7 +25,7 @@ pub(crate) async fn run(command: Rollout, servers: &Servers, json: bool) -> anyh
             let request = api::GetRolloutRequest { rollout };
             let response = clients::console(servers).await?.get_rollout(request).await?.into_inner();
             let view = response.rollout.context("the console sent no rollout")?;
-            if json { print_json(&view)? } else { print!("{}", summary::text(&view)) }
+            if json { print_json(&view)? } else { print(summary::text(&view))? }
         }
         Rollout::Watch { rollout } => return watch(servers, rollout, json).await,
         Rollout::Pause { rollout, wish } => {
@@ -92,7 +92,7 @@ async fn list(servers: &Servers, json: bool) -> anyhow::Result<()> {
             rollout.why.clone(),
         ]);
     }
-    println!("{rows}");
+    print(&rows)?;
     Ok(())
 }
 
@@ -101,7 +101,7 @@ async fn watch(servers: &Servers, rollout: String, json: bool) -> anyhow::Result
     if json {
         print_json(&last)?
     } else {
-        print!("{}", summary::text(&last))
+        print(summary::text(&last))?
     }
     let halted = last.state() == api::RolloutState::Halted;
     Ok(if halted { ExitCode::from(exit::HALTED) } else { exit::DONE })

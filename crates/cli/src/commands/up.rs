@@ -1,5 +1,6 @@
 //! `nightshift up`
 
+use super::print;
 use crate::arguments::Up;
 use crate::stack::{Listen, Stack};
 use crate::{clients, exit, fleet_file};
@@ -15,13 +16,13 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     if let Some(fleet) = fleet {
         let declared =
             clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?.into_inner();
-        println!("fleet    {} changes", declared.changes);
+        print(format_args!("fleet    {} changes", declared.changes))?;
     }
-    println!("data     {}", up.data.display());
-    println!("console  {}", stack.servers.console);
-    println!("planner  {}", stack.servers.planner);
-    println!("gateway  {}   (agents: https://{})", stack.servers.gateway, stack.agents);
-    println!("http     http://{}/v1/rollouts", stack.http);
+    print(format_args!("data     {}", up.data.display()))?;
+    print(format_args!("console  {}", stack.servers.console))?;
+    print(format_args!("planner  {}", stack.servers.planner))?;
+    print(format_args!("gateway  {}   (agents: https://{})", stack.servers.gateway, stack.agents))?;
+    print(format_args!("http     http://{}/v1/rollouts", stack.http))?;
     tokio::spawn(lifecycle::end_on_signal(stack.shutdown.clone()));
     stack.ended().await?;
     Ok(exit::DONE)

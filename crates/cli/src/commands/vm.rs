@@ -1,6 +1,6 @@
 //! `nightshift vm …`
 
-use super::{print_json, table};
+use super::{print, print_json, table};
 use crate::arguments::{Servers, Vm};
 use crate::{clients, exit};
 use anyhow::Context as _;
@@ -50,7 +50,7 @@ async fn list(servers: &Servers, region: String, json: bool) -> anyhow::Result<(
             why,
         ]);
     }
-    println!("{rows}");
+    print(&rows)?;
     Ok(())
 }
 
@@ -61,21 +61,21 @@ async fn show(servers: &Servers, vm: String, json: bool) -> anyhow::Result<()> {
         return print_json(&view);
     }
     let model = model(&view)?;
-    let line = |name: &str, value: &str| println!("{name:<14}{value}");
-    line("VM", model.id.as_str());
-    line("subscription", &format!("{} / {}", model.subscription, model.resource_group));
-    line("place", &format!("{} {}", model.region, place(&model)));
-    line("mode", &format!("{:?}", model.patch_mode));
-    line("window", &view.window);
+    let line = |name: &str, value: &str| print(format_args!("{name:<14}{value}"));
+    line("VM", model.id.as_str())?;
+    line("subscription", &format!("{} / {}", model.subscription, model.resource_group))?;
+    line("place", &format!("{} {}", model.region, place(&model)))?;
+    line("mode", &format!("{:?}", model.patch_mode))?;
+    line("window", &view.window)?;
     if !view.ineligible.is_empty() {
-        line("left alone", &view.ineligible);
+        line("left alone", &view.ineligible)?;
     }
-    line("rollout", &format!("{} {}", view.rollout, progress(view.progress())));
+    line("rollout", &format!("{} {}", view.rollout, progress(view.progress())))?;
     if !view.why.is_empty() {
-        line("why", &view.why);
+        line("why", &view.why)?;
     }
     if let Some(agent) = &view.agent {
-        line("agent", &format!("{} with {} on {}", agent.agent_version, agent.back_end, agent.os));
+        line("agent", &format!("{} with {} on {}", agent.agent_version, agent.back_end, agent.os))?;
     }
     if let Some(assessment) = assessment(&view)? {
         line(
@@ -85,7 +85,7 @@ async fn show(servers: &Servers, vm: String, json: bool) -> anyhow::Result<()> {
                 assessment.critical_and_security(),
                 assessment.other()
             ),
-        );
+        )?;
     }
     if let Some(report) = view.last_installation {
         let report = nightshift_domain::agent::InstallReport::try_from(report)?;
@@ -100,9 +100,9 @@ async fn show(servers: &Servers, vm: String, json: bool) -> anyhow::Result<()> {
                 count(PatchState::Excluded),
                 count(PatchState::NotSelected),
             ),
-        );
+        )?;
         for patch in &report.patches {
-            line("", &format!("{:?} {} {} {}", patch.state, patch.name, patch.version, patch.detail));
+            line("", &format!("{:?} {} {} {}", patch.state, patch.name, patch.version, patch.detail))?;
         }
     }
     Ok(())
@@ -120,7 +120,7 @@ async fn token(servers: &Servers, vm: String, out: Option<&Path>, json: bool) ->
     } else if json {
         print_json(&issued)?;
     } else {
-        println!("{}\n{}", issued.token, issued.authority_pem);
+        print(format_args!("{}\n{}", issued.token, issued.authority_pem))?;
     }
     Ok(())
 }

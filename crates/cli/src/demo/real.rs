@@ -3,7 +3,7 @@
 use super::report::Report;
 use super::roll_out;
 use crate::live::Live;
-use crate::real_fleet::{RealFleet, agent_binary};
+use crate::real_fleet::RealFleet;
 use crate::stack::{Listen, Stack};
 use nightshift_runtime::Clock;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,10 +13,11 @@ pub(super) async fn run(data: PathBuf, live: &mut Live) -> anyhow::Result<Report
     std::fs::create_dir_all(&data)?;
     // apt reads the repository as another user.
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755))?;
-    let agent = agent_binary()?;
+    let own = std::env::current_exe()?.display().to_string();
     eprintln!("making six machines …");
     let folder = data.join("machines");
-    let mut fleet = tokio::task::spawn_blocking(move || RealFleet::prepare(&folder, &agent)).await??;
+    let mut fleet =
+        tokio::task::spawn_blocking(move || RealFleet::prepare(&folder, &[&own, "agent"])).await??;
     let stack = Stack::start(data.join("services"), Clock::system(), Listen::free()).await?;
     fleet.go_live(&stack.servers, stack.agents).await?;
     let report = roll_out(&stack, &RealFleet::policy(), live).await?;

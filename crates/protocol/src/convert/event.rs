@@ -148,7 +148,7 @@ events! {
     RunHalted { rollout: id, step: message, why: text }
     RunCompleted { rollout: id, tally: message }
     EnrolmentTokenIssued { vm: id, token_sha256: text, expires: moment }
-    AgentEnrolled { vm: id, token_sha256: text, certificate_sha256: text }
+    AgentEnrolled { vm: id, token_sha256: text, key_sha256: text }
     AgentConnected { vm: id, identity: message }
     AgentEnabled { vm: id, report: copy }
     AgentAssessed { vm: id, report: copy, assessment: message }

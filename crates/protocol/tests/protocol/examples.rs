@@ -195,7 +195,7 @@ fn agent() -> Vec<Event> {
             token_sha256: "aa".into(),
             expires: at("2026-01-13T23:00:00Z"),
         },
-        Event::AgentEnrolled { vm: vm(), token_sha256: "aa".into(), certificate_sha256: "bb".into() },
+        Event::AgentEnrolled { vm: vm(), token_sha256: "aa".into(), key_sha256: "bb".into() },
         Event::AgentConnected { vm: vm(), identity },
         Event::AgentEnabled { vm: vm(), report: 1 },
         Event::AgentAssessed {
