@@ -56,9 +56,6 @@ pub struct Config {
     /// How long one health command may take.
     #[serde(default = "ten")]
     pub health_command_seconds: u32,
-    /// How often the machine is assessed without being asked.
-    #[serde(default = "a_day")]
-    pub assessment_hours: u32,
     /// The longest wait between two tries to reach the gateway, by the machine's own clock.
     #[serde(default = "half_a_minute")]
     pub reconnect_at_most_milliseconds: u32,
@@ -146,7 +143,6 @@ impl Config {
             heartbeat_seconds: a_minute(),
             health_commands: Vec::new(),
             health_command_seconds: ten(),
-            assessment_hours: a_day(),
             reconnect_at_most_milliseconds: half_a_minute(),
             timings: Timings::default(),
             simulated: simulated::Settings::default(),
@@ -185,7 +181,6 @@ impl Config {
         let times = [
             ("heartbeat_seconds", self.heartbeat_seconds),
             ("health_command_seconds", self.health_command_seconds),
-            ("assessment_hours", self.assessment_hours),
             ("reconnect_at_most_milliseconds", self.reconnect_at_most_milliseconds),
             ("timings.longest_package_seconds", self.timings.longest_package_seconds),
         ];
@@ -257,10 +252,6 @@ fn a_minute() -> u32 {
 
 fn ten() -> u32 {
     10
-}
-
-fn a_day() -> u32 {
-    24
 }
 
 fn half_a_minute() -> u32 {

@@ -155,7 +155,7 @@ impl Engine {
         self.enable().await?;
         let warnings = self.back_end.refresh().await;
         let assessment = self.back_end.assess().await?;
-        let mut work = Work::new(assessment, &order.classifications);
+        let mut work = Work::new(assessment, &order.selection);
         work.warnings = warnings;
         Ok(work)
     }

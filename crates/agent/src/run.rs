@@ -10,7 +10,6 @@ use crate::simulated::SimulatedMachine;
 use crate::spool::Spool;
 use crate::store::{Store, StoreError};
 use crate::worker::Worker;
-use chrono::Duration;
 use nightshift_runtime::Clock;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -87,8 +86,7 @@ async fn one_boot(
         store.clone(),
         spool.clone(),
     )?;
-    let assessment_every = Duration::hours(config.assessment_hours.into());
-    let (worker, desk) = Worker::new(engine, spool.clone(), clock.clone(), assessment_every)?;
+    let (worker, desk) = Worker::new(engine, spool.clone(), clock.clone())?;
     let link = Link {
         config: config.clone(),
         store: store.clone(),

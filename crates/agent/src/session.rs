@@ -13,6 +13,7 @@ use nightshift_protocol::agent::v1 as wire;
 use nightshift_protocol::agent::v1::agent_gateway_service_client::AgentGatewayServiceClient;
 use nightshift_protocol::agent::v1::session_request::Message as Up;
 use nightshift_protocol::agent::v1::session_response::Message as Down;
+use nightshift_protocol::convert::time;
 use nightshift_runtime::Clock;
 use rand::Rng as _;
 use std::sync::Arc;
@@ -102,6 +103,10 @@ impl Link {
         while let Some(response) = responses.message().await? {
             match response.message {
                 Some(Down::Order(order)) => self.take(order),
+                Some(Down::Assess(assess)) => match time(assess.not_after, "assess.not_after") {
+                    Ok(not_after) => self.desk.assess(not_after),
+                    Err(error) => tracing::error!(%error, "a wish to assess could not be read"),
+                },
                 Some(Down::ReportStored(stored)) => self.spool.forget(stored.number)?,
                 Some(Down::Welcome(_)) => return Err(LinkError::Protocol("it said Welcome twice")),
                 None => {

@@ -3,9 +3,8 @@
 use crate::engine::{Engine, EngineError};
 use crate::spool::Spool;
 use crate::store::StoreError;
-use chrono::Duration;
-use nightshift_domain::OrderId;
 use nightshift_domain::event::Order;
+use nightshift_domain::{OrderId, Time};
 use nightshift_runtime::Clock;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +14,7 @@ use tokio::sync::{Notify, mpsc};
 #[derive(Clone)]
 pub(crate) struct Desk {
     in_hand: Arc<Mutex<BTreeSet<OrderId>>>,
-    queue: mpsc::UnboundedSender<Order>,
+    queue: mpsc::UnboundedSender<Task>,
     spool: Spool,
 }
 
@@ -23,11 +22,17 @@ pub(crate) struct Desk {
 pub(crate) struct Worker {
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
-    pub(crate) assessment_every: Duration,
     /// Told after each order: the gateway is to hear of the machine's health at once.
     pub(crate) done: Arc<Notify>,
     desk: Desk,
-    orders: mpsc::UnboundedReceiver<Order>,
+    tasks: mpsc::UnboundedReceiver<Task>,
+}
+
+/// What waits on the desk.
+enum Task {
+    CarryOut(Box<Order>),
+    /// Assess, if it is not later than this.
+    Assess(Time),
 }
 
 impl Desk {
@@ -38,7 +43,12 @@ impl Desk {
             return;
         }
         // The worker ends only with the whole agent.
-        drop(self.queue.send(order));
+        drop(self.queue.send(Task::CarryOut(Box::new(order))));
+    }
+
+    /// Asks for an assessment, not later than this.
+    pub(crate) fn assess(&self, not_after: Time) {
+        drop(self.queue.send(Task::Assess(not_after)));
     }
 
     fn in_hand(&self) -> MutexGuard<'_, BTreeSet<OrderId>> {
@@ -49,39 +59,29 @@ impl Desk {
 
 impl Worker {
     /// A worker, with what the process before left unfinished already on the desk.
-    pub(crate) fn new(
-        engine: Engine,
-        spool: Spool,
-        clock: Clock,
-        assessment_every: Duration,
-    ) -> Result<(Self, Desk), StoreError> {
+    pub(crate) fn new(engine: Engine, spool: Spool, clock: Clock) -> Result<(Self, Desk), StoreError> {
         engine.catch_up()?;
-        let (queue, orders) = mpsc::unbounded_channel();
+        let (queue, tasks) = mpsc::unbounded_channel();
         let desk = Desk { in_hand: Arc::default(), queue, spool };
         engine.unfinished()?.into_iter().for_each(|order| desk.take(order));
         let done = Arc::default();
-        Ok((Self { engine, clock, assessment_every, done, desk: desk.clone(), orders }, desk))
+        Ok((Self { engine, clock, done, desk: desk.clone(), tasks }, desk))
     }
 
     /// Works for ever; returns only if the agent's state cannot be kept.
     pub(crate) async fn work(mut self) -> Result<(), EngineError> {
         // An order that was interrupted assesses at its end.
-        if self.orders.is_empty() {
+        if self.tasks.is_empty() {
             self.assess(false).await?;
         }
-        let mut next_assessment = self.clock.now() + self.assessment_every;
-        loop {
-            tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(order) => self.carry_out(order).await?,
-                    None => return Ok(()),
-                },
-                () = self.clock.sleep_until(next_assessment) => {
-                    self.assess(true).await?;
-                    next_assessment = self.clock.now() + self.assessment_every;
-                }
+        while let Some(task) = self.tasks.recv().await {
+            match task {
+                Task::CarryOut(order) => self.carry_out(*order).await?,
+                Task::Assess(not_after) if self.clock.now() <= not_after => self.assess(true).await?,
+                Task::Assess(not_after) => tracing::info!(%not_after, "too late to assess"),
             }
         }
+        Ok(())
     }
 
     async fn carry_out(&self, order: Order) -> Result<(), EngineError> {

@@ -3,7 +3,7 @@
 use crate::Record;
 use crate::timeline::{Timeline, Version};
 use chrono_tz::Tz;
-use nightshift_domain::fleet::{Feature, Placement, Vm};
+use nightshift_domain::fleet::{Feature, Image, Placement, Vm};
 use nightshift_domain::topology::Topology;
 use nightshift_domain::window::Window;
 use nightshift_domain::{AvailabilitySetId, Event, RegionName, SubscriptionId, Time, VmId};
@@ -33,7 +33,7 @@ impl<'a> Group<'a> {
 pub(crate) struct Fleet<'a> {
     pub topology: Timeline<'a, &'a Topology>,
     vms: BTreeMap<&'a VmId, Timeline<'a, Option<&'a Vm>>>,
-    features: BTreeMap<(&'a SubscriptionId, Feature), &'a Record>,
+    features: BTreeMap<(&'a SubscriptionId, Feature), Timeline<'a, bool>>,
     /// Every VM that was ever in the group, and how many there were.
     groups: BTreeMap<Group<'a>, (BTreeSet<&'a VmId>, Timeline<'a, usize>)>,
 }
@@ -46,7 +46,10 @@ impl<'a> Fleet<'a> {
             match &record.event {
                 Event::TopologyDeclared { topology } => fleet.topology.push(record, topology),
                 Event::FeatureRegistered { subscription, feature } => {
-                    fleet.features.entry((subscription, *feature)).or_insert(record);
+                    fleet.features.entry((subscription, *feature)).or_default().push(record, true);
+                }
+                Event::FeatureUnregistered { subscription, feature } => {
+                    fleet.features.entry((subscription, *feature)).or_default().push(record, false);
                 }
                 Event::VmRegistered { vm } | Event::VmModelChanged { vm } => {
                     fleet.put(record, &vm.id, Some(vm))
@@ -78,9 +81,9 @@ impl<'a> Fleet<'a> {
         }
     }
 
-    /// The VM's models that may have been in force at that moment; none if it was surely not registered.
+    /// The VM's models by which a coordinator may act at that moment; none if it surely was not registered.
     pub fn models(&self, vm: &VmId, at: Time) -> impl Iterator<Item = (&'a Record, &'a Vm)> {
-        let versions = self.vms.get(vm).map_or(&[][..], |timeline| timeline.in_force(at));
+        let versions = self.vms.get(vm).map_or(&[][..], |timeline| timeline.lately(at));
         versions.iter().filter_map(|version| Some((version.record, version.value?)))
     }
 
@@ -91,20 +94,36 @@ impl<'a> Fleet<'a> {
 
     /// The windows, each in its time zone, that a VM of this model may have had at that moment.
     pub fn windows(&self, vm: &'a Vm, at: Time) -> impl Iterator<Item = (Window, Tz)> {
-        self.topology.in_force(at).iter().filter_map(|Version { value: topology, .. }| {
+        self.topology.lately(at).iter().filter_map(|Version { value: topology, .. }| {
             let of_region = || topology.regions.get(&vm.region).map(|region| region.time_zone);
             Some((vm.window.unwrap_or(topology.window), vm.time_zone.or_else(of_region)?))
         })
     }
 
-    /// The event that registered the subscription for the feature, if it was registered by that moment.
-    pub fn registered(&self, subscription: &SubscriptionId, feature: Feature, at: Time) -> bool {
-        self.features.get(&(subscription, feature)).is_some_and(|record| record.at <= at)
+    /// The lists of images that an operator may have declared at that moment, beside the auditor's own.
+    pub fn images(&self, at: Time) -> impl Iterator<Item = &'a [Image]> {
+        self.topology.lately(at).iter().map(|version| version.value.images.as_slice())
+    }
+
+    /// Why the subscription cannot be taken for registered for the feature at that moment, with the event that says
+    /// so, if there is one; `None` if it can.
+    pub fn unregistered(
+        &self,
+        subscription: &SubscriptionId,
+        feature: Feature,
+        at: Time,
+    ) -> Option<Option<&'a Record>> {
+        let versions =
+            self.features.get(&(subscription, feature)).map_or(&[][..], |timeline| timeline.lately(at));
+        if versions.iter().any(|version| version.value) {
+            return None;
+        }
+        Some(versions.last().map(|version| version.record))
     }
 
     /// How many VMs the group had at that moment; where that is open, the most that it may have had.
     pub fn size(&self, group: Group<'_>, at: Time) -> usize {
-        let versions = self.groups.get(&group).map_or(&[][..], |(_, count)| count.in_force(at));
+        let versions = self.groups.get(&group).map_or(&[][..], |(_, count)| count.lately(at));
         versions.iter().map(|version| version.value).max().unwrap_or(0)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::Record;
 use crate::fleet::Fleet;
+use crate::run::Runs;
 use nightshift_domain::event::{Order, Outcome};
 use nightshift_domain::fleet::Placement;
 use nightshift_domain::layout::Member;
@@ -13,32 +14,54 @@ pub(crate) struct Flight<'a> {
     pub region: &'a RegionName,
     pub order: &'a Order,
     pub placed: &'a Record,
+    /// The first report that the order was finished, if there is one.
+    pub finished: Option<&'a Record>,
     /// `None` if it is still in flight when the log ends.
     pub settled: Option<&'a Record>,
+    /// The phase and the round in which it was ordered; `None` if its run never started.
+    pub round: Option<(u32, u32)>,
+    /// How the run noted the VM when it last enlisted it.
+    pub enlisted: Option<(&'a Record, &'a Member)>,
     /// Whose VM it is and what it shares its fate with; `None` if the log does not say.
     pub place: Option<(&'a SubscriptionId, &'a Placement)>,
 }
 
 impl<'a> Flight<'a> {
     /// All flights of a region, from its partition's events in their order.
-    pub fn all(region: &'a RegionName, records: &[&'a Record], fleet: &Fleet<'a>) -> Vec<Self> {
+    pub fn all(
+        region: &'a RegionName,
+        records: &[&'a Record],
+        fleet: &Fleet<'a>,
+        runs: &Runs<'a>,
+    ) -> Vec<Self> {
         let mut flights: Vec<Self> = Vec::new();
         let mut open = BTreeMap::<&OrderId, VecDeque<usize>>::new();
-        let mut members = BTreeMap::<(&RolloutId, &VmId), &'a Member>::new();
+        let mut members = BTreeMap::<(&RolloutId, &VmId), (&'a Record, &'a Member)>::new();
         for record in records {
             match &record.event {
                 Event::RunEnlisted { rollout, members: enlisted } => {
-                    members.extend(enlisted.iter().map(|member| ((rollout, &member.vm), member)));
+                    let noted = enlisted.iter().map(|member| ((rollout, &member.vm), (*record, member)));
+                    members.extend(noted);
                 }
                 Event::OrderPlaced { order } => {
-                    let as_enlisted = members.get(&(&order.rollout, &order.vm));
+                    let enlisted = members.get(&(&order.rollout, &order.vm)).copied();
                     let place =
-                        as_enlisted.map(|member| (&member.subscription, &member.placement)).or_else(|| {
+                        enlisted.map(|(_, member)| (&member.subscription, &member.placement)).or_else(|| {
                             let mut models = fleet.models(&order.vm, record.at).map(|(_, vm)| vm);
                             models.find(|vm| vm.region == *region).map(|vm| (&vm.subscription, &vm.placement))
                         });
+                    let run = runs.get(region, &order.rollout);
+                    let round = run.and_then(|run| run.round_at(record.position));
+                    let round = round.map(|round| (round.phase, round.number));
+                    let (placed, finished, settled) = (*record, None, None);
                     open.entry(&order.id).or_default().push_back(flights.len());
-                    flights.push(Flight { region, order, placed: record, settled: None, place });
+                    flights.push(Flight { region, order, placed, finished, settled, round, enlisted, place });
+                }
+                Event::OrderFinished { order, .. } => {
+                    let first = open.get(order).and_then(|open| flights.get_mut(*open.front()?));
+                    if let Some(flight) = first {
+                        flight.finished.get_or_insert(record);
+                    }
                 }
                 Event::VmSettled { order, .. } => {
                     let first = open.get_mut(order).and_then(VecDeque::pop_front);
@@ -51,7 +74,6 @@ impl<'a> Flight<'a> {
         }
         flights
     }
-
     /// Whether it ended well; `None` if it has not ended.
     pub fn healthy(&self) -> Option<bool> {
         match &self.settled?.event {

@@ -1,12 +1,12 @@
 //! What happened, drawn from the events once for all rules.
 
 use crate::Record;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Group};
 use crate::flight::Flight;
 use crate::rollouts::Rollouts;
-use crate::run::{Run, Runs};
+use crate::run::Runs;
 use nightshift_domain::policy::Policy;
-use nightshift_domain::{Partition, RegionName, RolloutId};
+use nightshift_domain::{Partition, RegionName, RolloutId, Time};
 use std::collections::BTreeMap;
 
 /// A log, by partition, and what follows from it.
@@ -22,7 +22,7 @@ pub(crate) struct History<'a> {
     pub flights: BTreeMap<&'a RegionName, Vec<Flight<'a>>>,
     /// The events of the other two partitions: an order among them is out of place (rule S9).
     pub elsewhere: Vec<&'a Record>,
-    default_policy: Policy,
+    pub default_policy: Policy,
 }
 
 impl<'a> History<'a> {
@@ -44,8 +44,10 @@ impl<'a> History<'a> {
         let fleet = Fleet::of(&fleet);
         let rollouts = Rollouts::of(&rollout);
         let runs = Runs::of(&regions, &rollouts);
-        let flights =
-            regions.iter().map(|(region, events)| (*region, Flight::all(region, events, &fleet))).collect();
+        let flight = |(region, events): (&&'a RegionName, &Vec<_>)| {
+            (*region, Flight::all(region, events, &fleet, &runs))
+        };
+        let flights = regions.iter().map(flight).collect();
         Self {
             rollout,
             regions,
@@ -58,16 +60,38 @@ impl<'a> History<'a> {
         }
     }
 
-    /// The policy of a rollout as its run in a region took it up, or as it was asked for; where the log says neither,
-    /// the one that holds when nobody says anything.
-    pub fn policy(&self, region: &RegionName, rollout: &RolloutId) -> &Policy {
-        let of_run = self.runs.get(region, rollout).and_then(Run::policy);
-        of_run.unwrap_or_else(|| self.requested_policy(rollout))
+    /// The policies by which a coordinator may act at that moment, oldest first, each with the event that made it so;
+    /// where the log says nothing, the one that holds when nobody says anything.
+    pub fn policies(
+        &self,
+        rollout: &RolloutId,
+        at: Time,
+    ) -> impl Iterator<Item = (Option<&'a Record>, &Policy)> {
+        let lately = self.rollouts.get(rollout).map_or(&[][..], |rollout| rollout.policies.lately(at));
+        let default = lately.is_empty().then_some((None, &self.default_policy));
+        lately.iter().map(|version| (Some(version.record), version.value)).chain(default)
     }
 
-    /// The policy with which a rollout was asked for.
-    pub fn requested_policy(&self, rollout: &RolloutId) -> &Policy {
-        self.rollouts.requested(rollout).map_or(&self.default_policy, |(_, policy)| policy)
+    /// The policy under which a run cut its region into steps; where the log does not say, the newest of the rollout.
+    pub fn layout_policy(&self, flight: &Flight<'a>) -> &Policy {
+        let run = self.runs.get(flight.region, &flight.order.rollout);
+        let round = run.and_then(|run| run.round_at(flight.placed.position));
+        match round {
+            Some(round) => round.policy,
+            None => self
+                .policies(&flight.order.rollout, flight.placed.at)
+                .last()
+                .map_or(&self.default_policy, |(_, policy)| policy),
+        }
+    }
+
+    /// How many VMs a group has, as far as it bounds how many of them may be in flight: the layout of a round holds
+    /// for the round, so VMs that left since it started still count.
+    pub fn size_for(&self, group: Group<'_>, flight: &Flight<'a>) -> usize {
+        let run = self.runs.get(flight.region, &flight.order.rollout);
+        let round = run.and_then(|run| run.round_at(flight.placed.position));
+        let at_first = round.map_or(0, |round| self.fleet.size(group, round.started.at));
+        at_first.max(self.fleet.size(group, flight.placed.at))
     }
 
     /// Every flight of every region.

@@ -7,14 +7,18 @@
 //!
 //! What is order, and what is not: within a partition the position is; across partitions only the time at which an
 //! event was decided (`at`, of one system's clock). Where two events of different partitions bear the same time,
-//! nobody can say which was first, and the log has the benefit of the doubt.
+//! nobody can say which was first, and the log has the benefit of the doubt. A coordinator may also act, in its region's
+//! partition, by what the other two said up to [`LAG`] before.
 
 mod allowance;
 mod eligible;
+pub mod file;
 mod findings;
 mod fleet;
 mod flight;
 mod history;
+mod lag;
+mod mask;
 mod night;
 mod report;
 mod rollouts;
@@ -22,12 +26,15 @@ mod rules;
 mod run;
 mod timeline;
 
+pub use lag::LAG;
 pub use report::{EventRef, Report, Rule, RuleReport, Violation};
 
 use nightshift_domain::{Event, Partition, Time};
+use serde::{Deserialize, Serialize};
 
 /// One event of a log, with its place.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
     /// The partition it is in.
     pub partition: Partition,

@@ -1,12 +1,16 @@
 //! Rollouts, drawn from partition `rollout`: what was asked for, turns, stops and a person's word to go on.
 
 use crate::Record;
+use crate::timeline::Timeline;
 use nightshift_domain::policy::Policy;
+use nightshift_domain::selection::PackageVersion;
 use nightshift_domain::{Event, RegionName, RolloutId, Time};
 use std::collections::BTreeMap;
 
 /// A time in which a rollout may patch a region.
 pub(crate) struct Turn<'a> {
+    pub phase: u32,
+    pub round: u32,
     pub granted: &'a Record,
     /// `None` if it is not over.
     pub ended: Option<&'a Record>,
@@ -19,73 +23,142 @@ impl Turn<'_> {
     }
 }
 
-/// What all rules may want to know of rollouts.
+/// One rollout.
 #[derive(Default)]
-pub(crate) struct Rollouts<'a> {
-    requested: BTreeMap<&'a RolloutId, (&'a Record, &'a Policy)>,
-    turns: BTreeMap<&'a RolloutId, BTreeMap<&'a RegionName, Vec<Turn<'a>>>>,
-    stops: BTreeMap<&'a RolloutId, Vec<&'a Record>>,
-    resumes: BTreeMap<&'a RolloutId, Vec<&'a Record>>,
+pub(crate) struct Rollout<'a> {
+    /// The policy with which it was asked for, and every change of it.
+    pub policies: Timeline<'a, &'a Policy>,
+    turns: BTreeMap<&'a RegionName, Vec<Turn<'a>>>,
+    /// What stopped it; `None` from a person's word on.
+    pub stopped: Timeline<'a, Option<&'a Record>>,
+    ended: bool,
+    stops: Vec<&'a Record>,
+    resumes: Vec<&'a Record>,
+    /// Versions that were barred, in the order of the log.
+    pub barred: Vec<(&'a Record, &'a PackageVersion)>,
+    /// Versions that were certified, in the order of the log.
+    pub certified: Vec<(&'a Record, &'a [PackageVersion])>,
 }
 
-impl<'a> Rollouts<'a> {
-    /// Draws them from the events of the partition, in their order.
-    pub fn of(records: &[&'a Record]) -> Self {
-        let mut rollouts = Self::default();
-        for record in records {
-            match &record.event {
-                Event::RolloutRequested { rollout, policy, .. } => {
-                    rollouts.requested.entry(rollout).or_insert((record, policy));
-                }
-                Event::TurnGranted { rollout, region, .. } => {
-                    let turn = Turn { granted: record, ended: None };
-                    rollouts.turns.entry(rollout).or_default().entry(region).or_default().push(turn);
-                }
-                Event::TurnEnded { rollout, region, .. } => {
-                    let turns = rollouts.turns.entry(rollout).or_default().entry(region).or_default();
-                    if let Some(open) = turns.iter_mut().find(|turn| turn.ended.is_none()) {
-                        open.ended = Some(record);
-                    }
-                }
-                Event::PhaseFailed { rollout, .. }
-                | Event::RolloutHalted { rollout, .. }
-                | Event::RolloutPaused { rollout, .. }
-                | Event::RolloutCancelled { rollout, .. } => {
-                    rollouts.stops.entry(rollout).or_default().push(record)
-                }
-                Event::RolloutResumed { rollout, .. } => {
-                    rollouts.resumes.entry(rollout).or_default().push(record)
-                }
-                _ => {}
-            }
-        }
-        rollouts
-    }
-
-    /// The event that asked for the rollout, and its policy.
-    pub fn requested(&self, rollout: &RolloutId) -> Option<(&'a Record, &'a Policy)> {
-        self.requested.get(rollout).copied()
+impl<'a> Rollout<'a> {
+    /// The event that asked for the rollout.
+    pub fn requested(&self) -> Option<&'a Record> {
+        self.policies.first().map(|version| version.record)
     }
 
     /// The rollout's turns in the region, in their order.
-    pub fn turns(&self, rollout: &RolloutId, region: &RegionName) -> &[Turn<'a>] {
-        self.turns.get(rollout).and_then(|regions| regions.get(region)).map_or(&[], Vec::as_slice)
+    pub fn turns(&self, region: &RegionName) -> &[Turn<'a>] {
+        self.turns.get(region).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many versions were barred by that moment: these are the first ones of `barred`.
+    pub fn barred_by(&self, at: Time) -> usize {
+        self.barred.partition_point(|(record, _)| record.at <= at)
     }
 
     /// Whether a person had the rollout go on after this hold of a run, by the moment of its release.
     ///
     /// A run that halts does so for its own reasons: the person speaks after that. A run is held because the rollout
     /// was stopped before, which the coordinator may see late: the person may have spoken in between.
-    pub fn resumed(&self, rollout: &RolloutId, hold: &Record, released: Time) -> bool {
-        let resumes = self.resumes.get(rollout).map_or(&[][..], Vec::as_slice);
-        let stops = self.stops.get(rollout).map_or(&[][..], Vec::as_slice);
+    pub fn resumed(&self, hold: &Record, released: Time) -> bool {
         let cause = match hold.event {
-            Event::RunHeld { .. } => stops.iter().rfind(|stop| stop.at <= hold.at),
+            Event::RunHeld { .. } => self.stops.iter().rfind(|stop| stop.at <= hold.at),
             _ => None,
         };
-        resumes.iter().filter(|resume| resume.at <= released).any(|resume| match cause {
+        self.resumes.iter().filter(|resume| resume.at <= released).any(|resume| match cause {
             Some(stop) => resume.position > stop.position,
             None => resume.at >= hold.at,
         })
+    }
+
+    fn take(&mut self, record: &'a Record) {
+        match &record.event {
+            Event::RolloutRequested { policy, .. } if self.requested().is_none() => {
+                self.policies.push(record, policy);
+            }
+            Event::PolicyChanged { policy, .. } => self.policies.push(record, policy),
+            Event::TurnGranted { region, phase, round, .. } => {
+                let turn = Turn { phase: *phase, round: *round, granted: record, ended: None };
+                self.turns.entry(region).or_default().push(turn);
+            }
+            Event::TurnEnded { region, round, .. } => {
+                let turns = self.turns.entry(region).or_default();
+                let open = turns.iter_mut().rfind(|turn| turn.ended.is_none() && turn.round == *round);
+                if let Some(open) = open {
+                    open.ended = Some(record);
+                }
+            }
+            Event::PhaseFailed { .. } | Event::RolloutHalted { .. } | Event::RolloutPaused { .. } => {
+                self.stop(record);
+            }
+            Event::RolloutCancelled { .. }
+            | Event::RolloutExpired { .. }
+            | Event::RolloutCompleted { .. } => {
+                self.stop(record);
+                self.ended = true;
+            }
+            Event::RolloutResumed { .. } => {
+                self.resumes.push(record);
+                if !self.ended {
+                    self.stopped.push(record, None);
+                }
+            }
+            Event::PatchBarred { patch, .. } => self.barred.push((record, patch)),
+            Event::PatchesCertified { patches, .. } => self.certified.push((record, patches)),
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self, record: &'a Record) {
+        self.stops.push(record);
+        if !self.ended {
+            self.stopped.push(record, Some(record));
+        }
+    }
+}
+
+/// Every rollout.
+#[derive(Default)]
+pub(crate) struct Rollouts<'a>(BTreeMap<&'a RolloutId, Rollout<'a>>);
+
+impl<'a> Rollouts<'a> {
+    /// Draws them from the events of the partition, in their order.
+    pub fn of(records: &[&'a Record]) -> Self {
+        let mut rollouts = Self::default();
+        for record in records {
+            if let Some(rollout) = about(&record.event) {
+                rollouts.0.entry(rollout).or_default().take(record);
+            }
+        }
+        rollouts
+    }
+
+    /// One of them; `None` if partition `rollout` says nothing of it.
+    pub fn get(&self, rollout: &RolloutId) -> Option<&Rollout<'a>> {
+        self.0.get(rollout)
+    }
+}
+
+/// The rollout that an event of partition `rollout` is about.
+pub(crate) fn about(event: &Event) -> Option<&RolloutId> {
+    match event {
+        Event::RolloutRequested { rollout, .. }
+        | Event::RolloutPlanned { rollout, .. }
+        | Event::PhaseStarted { rollout, .. }
+        | Event::TurnGranted { rollout, .. }
+        | Event::TurnEnded { rollout, .. }
+        | Event::PhasePassed { rollout, .. }
+        | Event::PhaseFailed { rollout, .. }
+        | Event::RolloutHalted { rollout, .. }
+        | Event::RolloutPaused { rollout, .. }
+        | Event::RolloutResumed { rollout, .. }
+        | Event::RolloutCancelled { rollout, .. }
+        | Event::RolloutExpired { rollout, .. }
+        | Event::RolloutCompleted { rollout, .. }
+        | Event::PolicyChanged { rollout, .. }
+        | Event::PhaseApproved { rollout, .. }
+        | Event::PatchesCertified { rollout, .. }
+        | Event::PatchBarred { rollout, .. } => Some(rollout),
+        _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! Something that was one way and then another.
 
 use crate::Record;
+use crate::lag::known_since;
 use nightshift_domain::Time;
 
 /// How something was from a moment on.
@@ -36,6 +37,20 @@ impl<'a, T> Timeline<'a, T> {
         let begun = self.0.partition_point(|version| version.from <= at);
         let earlier = self.0.partition_point(|version| version.from < at);
         &self.0[earlier.saturating_sub(1)..begun]
+    }
+
+    /// Every version that was in force at that moment, or so shortly before that a coordinator may still act by it
+    /// ([`crate::LAG`]).
+    pub fn lately(&self, at: Time) -> &[Version<'a, T>] {
+        let since = known_since(at);
+        let begun = self.0.partition_point(|version| version.from <= at);
+        let earlier = self.0.partition_point(|version| version.from < since);
+        &self.0[earlier.saturating_sub(1)..begun]
+    }
+
+    /// The first version.
+    pub fn first(&self) -> Option<&Version<'a, T>> {
+        self.0.first()
     }
 
     /// The last version.

@@ -46,14 +46,31 @@ pub enum Command {
     /// Look at VMs; issue enrolment tokens for their agents.
     #[command(subcommand)]
     Vm(Vm),
+    /// What a rollout over a fleet file would do: phases, regions, stages, steps and batches, with the reasons.
+    Plan(Plan),
     /// Start, watch and steer rollouts.
     #[command(subcommand)]
     Rollout(Rollout),
     /// Read the log.
     #[command(subcommand)]
     Events(Events),
+    /// The rollout that starts by itself every month.
+    #[command(subcommand)]
+    Rhythm(Rhythm),
+    /// The calendar of a rollout before it starts, and how far a bad patch could get.
+    Forecast(Forecast),
+    /// Run the very minds over a fleet on a virtual clock, with faults: a what-if for operators, a proof for developers.
+    Simulate(Simulate),
+    /// Why a VM is, or is not, being patched now, and when that could change.
+    Explain {
+        /// The VM.
+        vm: String,
+    },
     /// Prove from the log alone that no safety rule was broken.
-    Audit,
+    Audit {
+        /// A log that `events export` wrote; the installation's own if absent.
+        file: Option<PathBuf>,
+    },
     /// Be the agent, as `nightshift-agent` is: what the machines of `demo --real` run.
     #[command(subcommand, hide = true)]
     Agent(nightshift_agent::command::Command),
@@ -127,6 +144,17 @@ pub enum Vm {
     },
 }
 
+/// `nightshift plan`
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// A fleet file (TOML); see examples/fleet.toml.
+    #[arg(long, value_name = "FILE")]
+    pub fleet: PathBuf,
+    /// A policy file (TOML); safe defaults if absent.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
 /// Who wishes something, and why. Both go into the log.
 #[derive(Debug, Clone, Args)]
 pub struct Wish {
@@ -183,6 +211,26 @@ pub enum Rollout {
         #[command(flatten)]
         wish: Wish,
     },
+    /// Let a phase start, where the policy asks for a person's approval.
+    Approve {
+        /// The rollout.
+        rollout: String,
+        /// The phase, from 1.
+        phase: u32,
+        /// Who and why.
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// Change the policy of a rollout that is under way.
+    Policy {
+        /// The rollout.
+        rollout: String,
+        /// The new policy (TOML); its shares and canaries must be as they were.
+        policy: PathBuf,
+        /// Who and why.
+        #[command(flatten)]
+        wish: Wish,
+    },
     /// End a rollout; what is in flight settles first.
     Cancel {
         /// The rollout.
@@ -193,9 +241,87 @@ pub enum Rollout {
     },
 }
 
+/// `nightshift forecast`
+#[derive(Debug, Args)]
+pub struct Forecast {
+    /// A fleet file (TOML).
+    #[arg(long)]
+    pub fleet: PathBuf,
+    /// A policy file (TOML); safe defaults if absent.
+    #[arg(long)]
+    pub policy: Option<PathBuf>,
+    /// When the rollout starts (RFC 3339); now if absent.
+    #[arg(long)]
+    pub start: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// `nightshift simulate`
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// A fleet file (TOML); a synthetic fleet of --vms if absent.
+    #[arg(long)]
+    pub fleet: Option<PathBuf>,
+    /// VMs of a synthetic fleet.
+    #[arg(long, default_value_t = 1_000, conflicts_with = "fleet")]
+    pub vms: usize,
+    /// A policy file (TOML); safe defaults if absent.
+    #[arg(long)]
+    pub policy: Option<PathBuf>,
+    /// How many histories.
+    #[arg(long, default_value_t = 1)]
+    pub seeds: u64,
+    /// The first one's seed; the same seed is the same history.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// For how many days.
+    #[arg(long, default_value_t = 35)]
+    pub days: i64,
+    /// all, none, or some of power, patches, reports, signals, services, clocks, people.
+    #[arg(long, default_value = "none")]
+    pub faults: String,
+    /// A patch that makes this share of the machines ill, in percent.
+    #[arg(long)]
+    pub bad_patch: Option<u32>,
+    /// From this phase on.
+    #[arg(long, default_value_t = 1)]
+    pub from_phase: u32,
+    /// When it starts (RFC 3339); now if absent.
+    #[arg(long)]
+    pub start: Option<chrono::DateTime<chrono::Utc>>,
+    /// Write a timeline (SVG) of the first history here: regions over nights.
+    #[arg(long)]
+    pub timeline: Option<PathBuf>,
+}
+
+/// `nightshift rhythm …`
+#[derive(Debug, Subcommand)]
+pub enum Rhythm {
+    /// From now on a rollout starts every month.
+    Declare {
+        /// A rhythm file (TOML): week, weekday, days_after, at and [policy]; the day after the second Tuesday if absent.
+        file: Option<PathBuf>,
+        /// Who and why.
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// No rollout starts by itself any more.
+    Stop {
+        /// Who and why.
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// What is declared, and when the next rollout starts.
+    Show,
+}
+
 /// `nightshift events …`
 #[derive(Debug, Subcommand)]
 pub enum Events {
+    /// Write the whole log into a file, for `nightshift audit FILE` and for your own records.
+    Export {
+        /// The file; one JSON document a line.
+        file: PathBuf,
+    },
     /// Print events as they come.
     Tail {
         /// `fleet`, `rollout` or `region.<name>`; all if absent.

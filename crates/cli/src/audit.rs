@@ -9,6 +9,11 @@ use nightshift_protocol::envelope::Envelope;
 
 /// Reads the whole log and audits it.
 pub async fn run(servers: &Servers) -> anyhow::Result<Report> {
+    Ok(nightshift_audit::audit(read(servers).await?))
+}
+
+/// Reads the whole log.
+pub(crate) async fn read(servers: &Servers) -> anyhow::Result<Vec<Record>> {
     let mut console = clients::console(servers).await?;
     let partitions = console.list_partitions(api::ListPartitionsRequest {}).await?.into_inner().partitions;
     let mut records = Vec::new();
@@ -25,5 +30,5 @@ pub async fn run(servers: &Servers) -> anyhow::Result<Report> {
             records.push(Record { partition, position, at: fact.at, event: fact.event });
         }
     }
-    Ok(nightshift_audit::audit(records))
+    Ok(records)
 }

@@ -2,8 +2,13 @@
 
 pub(crate) mod audit;
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod fleet;
+pub(crate) mod forecast;
+pub(crate) mod plan;
+pub(crate) mod rhythm;
 pub(crate) mod rollout;
+pub(crate) mod simulate;
 pub(crate) mod up;
 pub(crate) mod vm;
 

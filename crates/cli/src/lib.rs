@@ -9,6 +9,7 @@ mod enrolment;
 pub mod exit;
 pub mod fleet_file;
 mod live;
+pub mod policy_file;
 pub mod real_fleet;
 pub mod stack;
 mod summary;
@@ -24,9 +25,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo::run(demo, json).await,
         Command::Fleet(command) => commands::fleet::run(command, &servers, json).await,
         Command::Vm(command) => commands::vm::run(command, &servers, json).await,
+        Command::Plan(plan) => commands::plan::run(&plan, json),
         Command::Rollout(command) => commands::rollout::run(command, &servers, json).await,
         Command::Events(command) => commands::events::run(command, &servers, json).await,
-        Command::Audit => commands::audit::run(&servers, json).await,
+        Command::Rhythm(command) => commands::rhythm::run(command, &servers, json).await,
+        Command::Forecast(wanted) => commands::forecast::run(&wanted, json),
+        Command::Simulate(wanted) => commands::simulate::run(&wanted, json),
+        Command::Explain { vm } => commands::explain::run(vm, &servers, json).await,
+        Command::Audit { file } => commands::audit::run(file.as_deref(), &servers, json).await,
         Command::Agent(command) => nightshift_agent::command::run(command).await.map(|()| exit::DONE),
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use chrono::{Duration, Timelike as _, Utc};
 use chrono_tz::Tz;
 use nightshift_domain::fleet::{Feature, Image as VmImage, Os, PatchMode, Placement, Vm};
-use nightshift_domain::policy::Policy;
+use nightshift_domain::policy::{Budgets, Policy};
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::Window;
 use nightshift_domain::{AvailabilitySetId, RegionName, SubscriptionId, VmId, ZoneName};
@@ -115,8 +115,10 @@ impl RealFleet {
             longest_work: Duration::minutes(15),
             grace: Duration::minutes(1),
             silence: Duration::seconds(20),
-            failure_budget_percent: 0,
-            failure_budget: 1,
+            // The machines are gone before the next night.
+            retry_nights: 0,
+            budgets: Budgets::all(0, 1),
+            ..Policy::default()
         }
     }
 
@@ -241,5 +243,6 @@ fn vm((region, name, place): &(&str, &str, &str), subscription: &SubscriptionId)
         patch_mode: PatchMode::AutomaticByPlatform,
         time_zone: None,
         window: None,
+        automatic_updates: None,
     })
 }

@@ -12,6 +12,7 @@ pub(crate) fn state(state: api::RolloutState) -> &'static str {
         api::RolloutState::Halted => "halted",
         api::RolloutState::Cancelled => "cancelled",
         api::RolloutState::Completed => "completed",
+        api::RolloutState::Expired => "expired",
     }
 }
 
@@ -44,8 +45,15 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
         write!(text, ", because {}", rollout.why)?;
     }
     writeln!(text)?;
+    for barred in &rollout.barred {
+        writeln!(text, "barred: {} {}", barred.name, barred.version)?;
+    }
+    if rollout.certified > 0 {
+        writeln!(text, "certified: {} versions", rollout.certified)?;
+    }
     for phase in &rollout.phases {
-        writeln!(text, "phase {}: {}", phase.number, phase_state(phase.state()))?;
+        let approval = if phase.approval_needed { ", waits for a person's approval" } else { "" };
+        writeln!(text, "phase {}: {}{approval}", phase.number, phase_state(phase.state()))?;
         for region in &phase.regions {
             let tally = region.tally.unwrap_or_default();
             writeln!(
@@ -59,6 +67,9 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
                 tally.deferred,
                 region.why
             )?;
+            if region.round > 1 {
+                writeln!(text, "      caught up in {} more nights", region.round - 1)?;
+            }
             for exception in &region.exceptions {
                 let progress = crate::commands::vm::progress(exception.progress());
                 writeln!(text, "      {:<16} {progress}: {}", exception.vm, exception.why)?;

@@ -1,4 +1,7 @@
-//! The mind of region-coordinator: the runs of its regions.
+//! The mind of region-coordinator: the runs of its regions, and their upkeep.
+
+mod asked;
+mod upkeep;
 
 use crate::event::{Chain, Event, Partition};
 use crate::fleet::Fleet;
@@ -6,9 +9,11 @@ use crate::id::{RegionName, RolloutId};
 use crate::layout::Member;
 use crate::mind::{Decision, Fact, Follow, Mind, Time};
 use crate::policy::Policy;
-use crate::run::{Run, Wish};
+use crate::run::{Ask, Run, Wish};
+use asked::Asked;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use upkeep::Upkeep;
 
 /// Members that one event enlists: keeps an event far below the log's largest message (1 MiB in NATS).
 const MEMBERS_PER_EVENT: usize = 200;
@@ -23,53 +28,56 @@ pub struct Coordinator {
     rollouts: BTreeMap<RolloutId, Asked>,
     /// Each region's runs.
     pub runs: BTreeMap<RegionName, BTreeMap<RolloutId, Run>>,
-}
-
-/// What the rollout's own facts ask of its runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Asked {
-    policy: Policy,
-    held: bool,
-    cancelled: bool,
-    /// Regions that hold a turn, with their phase.
-    turns: BTreeMap<RegionName, u32>,
+    upkeep: Upkeep,
 }
 
 impl Mind for Coordinator {
     fn apply(&mut self, fact: &Fact) {
         self.fleet.apply(fact);
+        self.upkeep.apply(fact, &self.fleet);
         match (fact.region(), &fact.event) {
-            (Some(region), Event::RunStarted { rollout, policy, .. }) => {
-                let run = Run::new(rollout.clone(), region.clone(), policy.clone());
-                self.runs.entry(region.clone()).or_default().insert(rollout.clone(), run);
+            (Some(region), Event::RunStarted { rollout, round, policy, .. }) => {
+                let runs = self.runs.entry(region.clone()).or_default();
+                let run = runs
+                    .entry(rollout.clone())
+                    .or_insert_with(|| Run::new(rollout.clone(), region.clone(), policy.clone()));
+                if *round > 1 {
+                    run.begin_round(*round, policy.clone());
+                }
             }
             (Some(region), event) => {
-                let runs = self.runs.get_mut(region).into_iter().flatten();
+                let Some(runs) = self.runs.get_mut(region) else { return };
                 let own = event.aggregate();
-                let concerned = runs.filter(|(rollout, _)| own.kind != "run" || own.id == rollout.as_str());
-                concerned.for_each(|(_, run)| run.apply(fact));
+                if own.kind == "run" {
+                    let run = RolloutId::new(own.id).ok().and_then(|rollout| runs.get_mut(&rollout));
+                    run.into_iter().for_each(|run| run.apply(fact));
+                } else {
+                    runs.values_mut().filter(|run| !run.is_completed()).for_each(|run| run.apply(fact));
+                }
             }
-            (None, event) => self.apply_rollout(event),
+            (None, Event::RolloutRequested { rollout, policy, .. }) => {
+                self.rollouts.insert(rollout.clone(), Asked::of(policy));
+            }
+            (None, event) => {
+                let aggregate = event.aggregate();
+                let rollout =
+                    (aggregate.kind == "rollout").then(|| RolloutId::new(aggregate.id).ok()).flatten();
+                let asked = rollout.and_then(|rollout| self.rollouts.get_mut(&rollout));
+                asked.into_iter().for_each(|asked| asked.apply(event));
+            }
         }
     }
 
     fn decide(&self, now: Time) -> Vec<Decision> {
-        let started = self.granted_turns().filter_map(|(rollout, region, phase, asked)| {
-            let missing = self.runs.get(region).is_none_or(|runs| !runs.contains_key(rollout));
-            missing.then(|| self.start(rollout, region, phase, &asked.policy))
-        });
-        let advanced =
-            self.runs.iter().filter(|(region, _)| self.is_mine(region)).flat_map(|(region, runs)| {
-                runs.iter().filter_map(|(rollout, run)| {
-                    let events = run.decide(now, self.wish(rollout));
-                    (!events.is_empty()).then(|| Decision { chain: Chain::run(region, rollout), events })
-                })
-            });
-        started.chain(advanced).collect()
+        let mut decisions = self.upkeep.decide(now, &self.fleet, |region| self.is_mine(region));
+        let regions = self.fleet.topology.regions.keys().filter(|region| self.is_mine(region));
+        decisions.extend(regions.flat_map(|region| self.decide_in(region, now)));
+        decisions
     }
 
     fn next_wake(&self, now: Time) -> Option<Time> {
-        self.runs.values().flatten().filter_map(|(_, run)| run.next_wake(now)).min()
+        let runs = self.runs.keys().filter(|region| self.is_mine(region));
+        runs.filter_map(|region| self.next_wake_in(region, now)).chain(self.upkeep.next_wake(now)).min()
     }
 
     fn follows(&self) -> Vec<Follow> {
@@ -87,79 +95,82 @@ impl Coordinator {
         Self { mine, ..self }
     }
 
-    fn apply_rollout(&mut self, event: &Event) {
-        if let Event::RolloutRequested { rollout, policy, .. } = event {
-            let asked =
-                Asked { policy: policy.clone(), held: false, cancelled: false, turns: BTreeMap::new() };
-            self.rollouts.insert(rollout.clone(), asked);
-        }
-        let id = match event {
-            Event::TurnGranted { rollout, .. }
-            | Event::TurnEnded { rollout, .. }
-            | Event::RolloutHalted { rollout, .. }
-            | Event::RolloutPaused { rollout, .. }
-            | Event::RolloutResumed { rollout, .. }
-            | Event::RolloutCancelled { rollout, .. } => rollout,
-            _ => return,
-        };
-        let Some(asked) = self.rollouts.get_mut(id) else { return };
-        match event {
-            Event::TurnGranted { region, phase, .. } => {
-                asked.turns.insert(region.clone(), *phase);
+    /// What [`Mind::decide`] says of the runs of one region.
+    pub fn decide_in(&self, region: &RegionName, now: Time) -> Vec<Decision> {
+        let runs = self.runs.get(region);
+        let mut decisions = Vec::new();
+        for (rollout, asked) in &self.rollouts {
+            let run = runs.and_then(|runs| runs.get(rollout));
+            // A run that another instance started goes on here only when its turn was read of: what the turn rests on
+            // (certified versions, a changed policy) stands before it in the log.
+            let Some((phase, round)) = asked.turn(region) else { continue };
+            let events = match run {
+                Some(run) if run.round() == round => run.decide(now, &asked.ask(region, phase, &self.fleet)),
+                Some(run) if run.round() > round => Vec::new(),
+                _ => self.start(rollout, region, phase, round, &asked.policy),
+            };
+            if !events.is_empty() {
+                decisions.push(Decision { chain: Chain::run(region, rollout), events });
             }
-            Event::TurnEnded { region, .. } => {
-                asked.turns.remove(region);
-            }
-            Event::RolloutHalted { .. } | Event::RolloutPaused { .. } => asked.held = true,
-            Event::RolloutResumed { .. } => asked.held = false,
-            Event::RolloutCancelled { .. } => asked.cancelled = true,
-            _ => {}
         }
+        decisions
+    }
+
+    /// When the clock alone could change the answer of [`Coordinator::decide_in`].
+    pub fn next_wake_in(&self, region: &RegionName, now: Time) -> Option<Time> {
+        let runs = self.runs.get(region)?;
+        let wake =
+            |(rollout, run): (&RolloutId, &Run)| run.next_wake(now, &self.rollouts.get(rollout)?.policy);
+        runs.iter().filter_map(wake).min()
+    }
+
+    /// What a rollout wants of its runs at the moment; held if it is not known.
+    pub fn wish(&self, rollout: &RolloutId) -> Wish {
+        self.rollouts.get(rollout).map_or(Wish::Hold { for_good: false }, Asked::wish)
+    }
+
+    /// What a run of the region rests its decisions on, beside its own facts.
+    pub fn ask<'a>(&'a self, rollout: &RolloutId, region: &RegionName) -> Option<Ask<'a>> {
+        let asked = self.rollouts.get(rollout)?;
+        let phase = asked.turn(region).map_or(0, |(phase, _)| phase);
+        Some(asked.ask(region, phase, &self.fleet))
     }
 
     fn is_mine(&self, region: &RegionName) -> bool {
         self.mine.as_ref().is_none_or(|mine| mine.contains(region))
     }
 
-    fn granted_turns(&self) -> impl Iterator<Item = (&RolloutId, &RegionName, u32, &Asked)> {
-        let turns = self.rollouts.iter().flat_map(|(rollout, asked)| {
-            asked.turns.iter().map(move |(region, phase)| (rollout, region, *phase, asked))
-        });
-        turns.filter(|(_, region, _, _)| self.is_mine(region))
-    }
-
-    /// A run without a known rollout is held: it goes on only by a fact that says so.
-    fn wish(&self, rollout: &RolloutId) -> Wish {
-        match self.rollouts.get(rollout) {
-            Some(Asked { cancelled: true, .. }) => Wish::Hold { for_good: true },
-            Some(Asked { held: false, .. }) => Wish::Go,
-            _ => Wish::Hold { for_good: false },
-        }
-    }
-
-    fn start(&self, rollout: &RolloutId, region: &RegionName, phase: u32, policy: &Policy) -> Decision {
+    fn start(
+        &self,
+        rollout: &RolloutId,
+        region: &RegionName,
+        phase: u32,
+        round: u32,
+        policy: &Policy,
+    ) -> Vec<Event> {
         let (id, policy) = (rollout.clone(), policy.clone());
-        let mut events = vec![Event::RunStarted { rollout: id, region: region.clone(), phase, policy }];
-        let members: Vec<Member> = self.eligible(region).collect();
+        let mut events =
+            vec![Event::RunStarted { rollout: id, region: region.clone(), phase, round, policy }];
+        let members: Vec<Member> = if round == 1 {
+            self.eligible(region).collect()
+        } else {
+            let run = self.runs.get(region).and_then(|runs| runs.get(rollout));
+            let left = run.into_iter().flat_map(Run::leftovers);
+            let vms = left.filter_map(|vm| self.fleet.vms.get(vm));
+            let still = vms.filter(|vm| vm.region == *region && self.fleet.ineligible(vm).is_none());
+            still.filter_map(|vm| Member::of(vm, &self.fleet)).collect()
+        };
         events.extend(
             members
                 .chunks(MEMBERS_PER_EVENT)
                 .map(|members| Event::RunEnlisted { rollout: rollout.clone(), members: members.to_vec() }),
         );
-        Decision { chain: Chain::run(region, rollout), events }
+        events
     }
 
     fn eligible(&self, region: &RegionName) -> impl Iterator<Item = Member> {
         let fleet = &self.fleet;
         let vms = fleet.vms.values().filter(move |vm| vm.region == *region && fleet.ineligible(vm).is_none());
-        vms.filter_map(|vm| {
-            Some(Member {
-                vm: vm.id.clone(),
-                subscription: vm.subscription.clone(),
-                placement: vm.placement.clone(),
-                window: fleet.window(vm),
-                time_zone: fleet.time_zone(vm)?,
-            })
-        })
+        vms.filter_map(|vm| Member::of(vm, fleet))
     }
 }

@@ -10,6 +10,13 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod features;
+mod image;
+mod rules;
+
+pub use features::Registration;
+pub use image::Image;
+
 /// The operating system's family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Os {
@@ -30,18 +37,6 @@ pub enum PatchMode {
     Manual,
     /// Whatever the image is configured to do; Linux only.
     ImageDefault,
-}
-
-/// The image a VM was made from (REQUIREMENTS.md C1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Image {
-    /// For example `Canonical`.
-    pub publisher: String,
-    /// For example `UbuntuServer`.
-    pub offer: String,
-    /// For example `18.04-LTS`.
-    pub sku: String,
 }
 
 /// What a VM shares its fate with. A VM is in a zone or in an availability set, never in both.
@@ -92,44 +87,8 @@ pub struct Vm {
     pub time_zone: Option<Tz>,
     /// Its own off-peak window; the fleet's if absent.
     pub window: Option<Window>,
-}
-
-/// Images that can be patched, each with the prefix that its SKU must have (REQUIREMENTS.md C1; the entries below
-/// the first line are of today's reference). Publisher and offer compare without case, as in Azure.
-const SUPPORTED_IMAGES: &[(&str, &str, &[&str])] = &[
-    ("Canonical", "UbuntuServer", &["18.04-LTS"]),
-    ("RedHat", "RHEL", &["7."]),
-    (
-        "MicrosoftWindowsServer",
-        "WindowsServer",
-        &[
-            "2012-R2-Datacenter",
-            "2016-Datacenter",
-            "2016-Datacenter-Server-Core",
-            "2019-Datacenter",
-            "2019-Datacenter-Core",
-        ],
-    ),
-    ("Canonical", "0001-com-ubuntu-server-jammy", &["22_04-lts"]),
-    ("Debian", "debian-12", &["12"]),
-];
-
-impl Image {
-    /// Whether Nightshift patches machines made from this image.
-    pub fn is_supported(&self) -> bool {
-        SUPPORTED_IMAGES.iter().any(|(publisher, offer, skus)| {
-            self.publisher.eq_ignore_ascii_case(publisher)
-                && self.offer.eq_ignore_ascii_case(offer)
-                && skus.iter().any(|sku| {
-                    // A SKU that ends with a dot stands for a whole major version (`7.x`).
-                    if sku.ends_with('.') {
-                        self.sku.starts_with(sku)
-                    } else {
-                        self.sku.eq_ignore_ascii_case(sku)
-                    }
-                })
-        })
-    }
+    /// Windows only: `enableAutomaticUpdates`, fixed when the VM was created; true if absent (REQUIREMENTS.md C3).
+    pub automatic_updates: Option<bool>,
 }
 
 /// All that is known of the fleet, folded from partition `fleet`.
@@ -139,13 +98,14 @@ pub struct Fleet {
     pub topology: Topology,
     /// Every VM that is registered.
     pub vms: BTreeMap<VmId, Vm>,
-    /// Which subscriptions are registered for which features.
-    pub features: BTreeSet<(SubscriptionId, Feature)>,
+    /// Which subscriptions are, or are about to be, registered for which features.
+    #[serde(serialize_with = "features::as_list", deserialize_with = "features::from_list")]
+    pub features: BTreeMap<(SubscriptionId, Feature), Registration>,
 }
 
 impl Default for Fleet {
     fn default() -> Self {
-        Self { topology: Topology::empty(), vms: BTreeMap::new(), features: BTreeSet::new() }
+        Self { topology: Topology::empty(), vms: BTreeMap::new(), features: BTreeMap::new() }
     }
 }
 
@@ -154,8 +114,14 @@ impl Fleet {
     pub fn apply(&mut self, fact: &Fact) {
         match &fact.event {
             Event::TopologyDeclared { topology } => self.topology = topology.clone(),
+            Event::FeatureRequested { subscription, feature } => {
+                self.features.insert((subscription.clone(), *feature), Registration::Registering);
+            }
             Event::FeatureRegistered { subscription, feature } => {
-                self.features.insert((subscription.clone(), *feature));
+                self.features.insert((subscription.clone(), *feature), Registration::Registered);
+            }
+            Event::FeatureUnregistered { subscription, feature } => {
+                self.features.remove(&(subscription.clone(), *feature));
             }
             Event::VmRegistered { vm } | Event::VmModelChanged { vm } => {
                 self.vms.insert(vm.id.clone(), vm.clone());
@@ -174,13 +140,16 @@ impl Fleet {
         features: &[(SubscriptionId, Feature)],
         vms: Vec<Vm>,
     ) -> Result<Vec<Event>, Refusal> {
-        vms.iter().try_for_each(|vm| check_vm(&topology, vm))?;
+        for vm in &vms {
+            rules::check(&topology, vm)?;
+            self.vms.get(&vm.id).map_or(Ok(()), |known| rules::check_change(known, vm))?;
+        }
         let mut events = Vec::new();
         if topology != self.topology {
             events.push(Event::TopologyDeclared { topology });
         }
         for (subscription, feature) in features {
-            if !self.features.contains(&(subscription.clone(), *feature)) {
+            if self.registration(subscription, *feature) != Some(Registration::Registered) {
                 events
                     .push(Event::FeatureRegistered { subscription: subscription.clone(), feature: *feature });
             }
@@ -199,24 +168,27 @@ impl Fleet {
         Ok(events)
     }
 
+    /// The fact that a VM leaves the fleet.
+    pub fn remove(&self, vm: &VmId) -> Result<Vec<Event>, Refusal> {
+        if !self.vms.contains_key(vm) {
+            return Err(Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet")));
+        }
+        Ok(vec![Event::VmRemoved { vm: vm.clone() }])
+    }
+
     /// Why a rollout must leave this VM alone; `None` if it may patch it (REQUIREMENTS.md F2, rule S8).
     pub fn ineligible(&self, vm: &Vm) -> Option<Refusal> {
         if vm.patch_mode != PatchMode::AutomaticByPlatform {
             let sentence = format!("its mode is {:?}; only AutomaticByPlatform is patched", vm.patch_mode);
             return Some(Refusal::new("PatchModeNotAutomaticByPlatform", sentence));
         }
-        if !vm.image.is_supported() {
+        if !self.topology.supports(&vm.image) {
             let Image { publisher, offer, sku } = &vm.image;
             let sentence =
                 format!("its image {publisher}:{offer}:{sku} is not on the list of supported images");
             return Some(Refusal::new("ImageNotSupported", sentence));
         }
-        if !self.features.contains(&(vm.subscription.clone(), Feature::InGuestAutoPatchVMPreview)) {
-            let sentence =
-                format!("subscription {} is not registered for InGuestAutoPatchVMPreview", vm.subscription);
-            return Some(Refusal::new("FeatureNotRegistered", sentence));
-        }
-        None
+        self.feature_refusal(&vm.subscription, Feature::InGuestAutoPatchVMPreview)
     }
 
     /// The VM's time zone: its own, or its region's. `None` if the region is not in the topology.
@@ -228,29 +200,4 @@ impl Fleet {
     pub fn window(&self, vm: &Vm) -> Window {
         vm.window.unwrap_or(self.topology.window)
     }
-}
-
-fn check_vm(topology: &Topology, vm: &Vm) -> Result<(), Refusal> {
-    let Some(region) = topology.regions.get(&vm.region) else {
-        let sentence =
-            format!("VM \"{}\": region = \"{}\" is not a region of the topology", vm.id, vm.region);
-        return Err(Refusal::new("UnknownRegion", sentence));
-    };
-    if let Placement::Zone(zone) = &vm.placement
-        && !region.zones.contains(zone)
-    {
-        let sentence =
-            format!("VM \"{}\": zone = \"{zone}\" is not a zone of region \"{}\"", vm.id, vm.region);
-        return Err(Refusal::new("UnknownZone", sentence));
-    }
-    let wrong_family = match vm.patch_mode {
-        PatchMode::AutomaticByPlatform => None,
-        PatchMode::AutomaticByOS | PatchMode::Manual => (vm.os != Os::Windows).then_some("Windows"),
-        PatchMode::ImageDefault => (vm.os != Os::Linux).then_some("Linux"),
-    };
-    if let Some(family) = wrong_family {
-        let sentence = format!("VM \"{}\": patch_mode = {:?} is for {family} only", vm.id, vm.patch_mode);
-        return Err(Refusal::new("PatchModeNotSupported", sentence));
-    }
-    Ok(())
 }

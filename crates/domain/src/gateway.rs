@@ -30,6 +30,8 @@ pub struct Agent {
     /// Its newest stored report.
     pub last_report: u64,
     orders: BTreeMap<OrderId, Known>,
+    /// It is to assess its machine, not later than this.
+    assess: Option<Time>,
 }
 
 /// How an agent enrolled; both are SHA-256 in hex.
@@ -65,8 +67,8 @@ pub enum Report {
     Enabled,
     /// What the machine lacks.
     Assessed(Assessment),
-    /// The order is in the journal.
-    Accepted(OrderId),
+    /// The order is in the journal, and was begun at this moment by the machine's own clock.
+    Accepted(OrderId, Time),
     /// The order ended.
     Finished(OrderId, InstallReport),
     /// The order will not be carried out.
@@ -94,11 +96,19 @@ impl Mind for Gateway {
                 // A machine that enrols anew begins a new line of reports.
                 agent.last_report = 0;
             }
+            Event::AssessmentsRequested { vms, not_after, .. } => {
+                vms.iter().for_each(|vm| self.agent(vm).assess = Some(*not_after));
+            }
             Event::AgentConnected { vm, identity } => self.agent(vm).identity = Some(identity.clone()),
-            Event::AgentEnabled { vm, report }
-            | Event::AgentAssessed { vm, report, .. }
-            | Event::AgentRebooted { vm, report, .. } => self.stored(vm, *report),
-            Event::OrderAccepted { vm, report, order } => {
+            Event::AgentAssessed { vm, report, .. } => {
+                self.stored(vm, *report);
+                // An assessment that was asked for later is asked for again: it reads, and the next night ends it.
+                self.agent(vm).assess = None;
+            }
+            Event::AgentEnabled { vm, report } | Event::AgentRebooted { vm, report, .. } => {
+                self.stored(vm, *report)
+            }
+            Event::OrderAccepted { vm, report, order, .. } => {
                 self.stored(vm, *report);
                 self.known(vm, order, |known| known.accepted = true);
             }
@@ -124,7 +134,7 @@ impl Mind for Gateway {
         let regions = self.fleet.topology.regions.keys().cloned();
         let of_region = |region: RegionName| {
             let partition = Partition::Region(region);
-            [Follow::kind(partition.clone(), "run"), Follow::kind(partition, "agent")]
+            ["run", "upkeep", "agent"].map(|kind| Follow::kind(partition.clone(), kind))
         };
         std::iter::once(Follow::all(Partition::Fleet)).chain(regions.flat_map(of_region)).collect()
     }
@@ -173,6 +183,11 @@ impl Gateway {
         }
     }
 
+    /// Until when the VM's agent may begin an assessment that it was asked for and has not reported.
+    pub fn open_assessment(&self, vm: &VmId, now: Time) -> Option<Time> {
+        self.agents.get(vm)?.assess.filter(|not_after| now <= *not_after)
+    }
+
     /// What an agent says of its machine is a fact when it is new.
     pub fn connected(&self, vm: &VmId, identity: AgentIdentity) -> Result<Option<Decision>, Refusal> {
         let known = self.agents.get(vm).and_then(|agent| agent.identity.as_ref());
@@ -190,7 +205,7 @@ impl Gateway {
         }
         let known = |order: &OrderId| agent.and_then(|agent| agent.orders.get(order));
         let told_before = match &report {
-            Report::Accepted(order) => known(order).is_some_and(|known| known.accepted),
+            Report::Accepted(order, _) => known(order).is_some_and(|known| known.accepted),
             Report::Finished(order, _) | Report::Refused(order, _) => {
                 known(order).is_some_and(|known| known.ended)
             }
@@ -209,7 +224,9 @@ impl Gateway {
         let event = match report {
             Report::Enabled => Event::AgentEnabled { vm: vm_id, report: number },
             Report::Assessed(assessment) => Event::AgentAssessed { vm: vm_id, report: number, assessment },
-            Report::Accepted(order) => Event::OrderAccepted { vm: vm_id, report: number, order },
+            Report::Accepted(order, began) => {
+                Event::OrderAccepted { vm: vm_id, report: number, order, began }
+            }
             Report::Finished(order, result) => {
                 Event::OrderFinished { vm: vm_id, report: number, order, result }
             }
@@ -265,7 +282,7 @@ impl Report {
     fn order(&self) -> Option<&OrderId> {
         match self {
             Report::Enabled | Report::Assessed(_) => None,
-            Report::Accepted(order)
+            Report::Accepted(order, _)
             | Report::Finished(order, _)
             | Report::Refused(order, _)
             | Report::Rebooted(order, _) => Some(order),

@@ -1,6 +1,6 @@
 //! How a region's VMs are cut into stages and steps.
 
-use crate::fleet::Placement;
+use crate::fleet::{Fleet, Placement, Vm};
 use crate::id::{AvailabilitySetId, SubscriptionId, VmId, ZoneName};
 use crate::window::Window;
 use chrono_tz::Tz;
@@ -21,6 +21,27 @@ pub struct Member {
     pub window: Window,
     /// … in this time zone.
     pub time_zone: Tz,
+}
+
+impl Member {
+    /// What a run needs to know of this VM; `None` if its region is not in the topology.
+    pub fn of(vm: &Vm, fleet: &Fleet) -> Option<Self> {
+        Some(Self {
+            vm: vm.id.clone(),
+            subscription: vm.subscription.clone(),
+            placement: vm.placement.clone(),
+            window: fleet.window(vm),
+            time_zone: fleet.time_zone(vm)?,
+        })
+    }
+
+    /// Whether the VM is still so.
+    pub fn is(&self, vm: &Vm, fleet: &Fleet) -> bool {
+        self.subscription == vm.subscription
+            && self.placement == vm.placement
+            && self.window == fleet.window(vm)
+            && Some(self.time_zone) == fleet.time_zone(vm)
+    }
 }
 
 /// A part of a region that is patched by itself: one zone, or all that is in no zone (rule S3).

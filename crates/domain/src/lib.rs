@@ -7,8 +7,10 @@
 //! [`Mind::next_wake`].
 
 pub mod agent;
+pub mod chain;
 pub mod coordinator;
 pub mod event;
+pub mod explain;
 pub mod fleet;
 pub mod gateway;
 pub mod health;
@@ -16,13 +18,16 @@ pub mod id;
 pub mod layout;
 pub mod mind;
 pub mod monitor;
+pub mod order;
 pub mod patch;
 pub mod plan;
 pub mod planner;
 pub mod policy;
 pub mod refusal;
+pub mod rhythm;
 pub mod rollout;
 pub mod run;
+pub mod selection;
 pub mod topology;
 pub mod window;
 

@@ -1,5 +1,6 @@
 //! Patches: what a machine lacks, and what an order made of it.
 
+use crate::selection::PackageVersion;
 use serde::{Deserialize, Serialize};
 
 /// How urgent a patch is. A rollout installs Critical and Security, never Other (REQUIREMENTS.md A1).
@@ -89,6 +90,26 @@ pub struct PatchOutcome {
     pub state: PatchState,
     /// Why, where the state does not say it all; may be empty.
     pub detail: String,
+}
+
+/// A version that may have failed a VM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blame {
+    /// The version.
+    pub patch: PackageVersion,
+    /// Whether its own installation failed; if not, the VM fell ill or silent after it was installed among others.
+    pub direct: bool,
+}
+
+/// What became of one package version over a number of VMs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchTally {
+    /// The version.
+    pub patch: PackageVersion,
+    /// VMs that installed it and were confirmed healthy.
+    pub healthy: u32,
+    /// VMs that failed, with this version to blame.
+    pub failed: u32,
 }
 
 /// Where a reboot stands.

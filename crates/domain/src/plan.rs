@@ -1,9 +1,26 @@
-//! Which regions go in which phase: exposure grows by the policy's shares, geo-pairs are kept apart, the smallest
-//! go first and ties go by name, so that any plan is predictable to a person.
+//! Which regions go in which phase: canaries first, then exposure grows by the policy's shares; geo-pairs are kept
+//! apart; the smallest go first and ties go by name, so that any plan is predictable to a person.
+//!
+//! The rules, in the order in which they give way:
+//!
+//! 1. Two geo-paired regions never share a phase (rule S1). Pairs are a graph: a region may be the pair of several.
+//! 2. Canaries come first, in phases of their own: as few as their pairs allow.
+//! 3. When a phase ends, no more than its share of all eligible VMs has been touched. Only the plan's very first
+//!    phase may exceed its share, and then with the smallest region alone: something has to go first.
+//! 4. A region goes into the earliest phase that rules 1 to 3 leave open to it, smaller regions choosing first.
+//! 5. A share that no region left fits makes no phase.
+//! 6. What waits for the whole fleet's turn (100 %) is cut into as few phases as its pairs allow.
+
+mod conflicts;
+mod draft;
+#[cfg(test)]
+mod tests;
+mod why;
 
 use crate::fleet::Fleet;
 use crate::id::RegionName;
-use crate::topology::Topology;
+use conflicts::Conflicts;
+use draft::Draft;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,53 +42,39 @@ pub struct PlannedRegion {
     pub why: String,
 }
 
-/// Puts every region that has eligible VMs into a phase. `shares` rise to 100 percent of those VMs; where the pairs
-/// need more phases than there are shares, more are added.
-pub fn plan(fleet: &Fleet, shares: &[u8]) -> Vec<PlannedPhase> {
-    let mut waiting = smallest_first(fleet);
-    let total: u64 = waiting.iter().map(|(_, vms)| u64::from(*vms)).sum();
-    let mut shares = shares.iter().copied();
-    let mut touched = 0;
-    let mut phases = Vec::new();
-    while !waiting.is_empty() {
-        let share = shares.next().unwrap_or(100);
-        let phase = next_phase(&fleet.topology, &mut waiting, &mut touched, total, share);
-        phases.push(phase);
-    }
-    phases
+/// A region that has eligible VMs.
+#[derive(Debug, Clone, Copy)]
+struct Sized<'a> {
+    name: &'a RegionName,
+    vms: u32,
+    canary: bool,
 }
 
-fn smallest_first(fleet: &Fleet) -> Vec<(RegionName, u32)> {
-    let mut sizes: BTreeMap<RegionName, u32> = BTreeMap::new();
+/// Puts every region that has eligible VMs into a phase, by the rules of this module. `shares` rise to 100 percent of
+/// those VMs; regions of `canaries` that have none are passed over.
+pub fn plan(fleet: &Fleet, shares: &[u8], canaries: &[RegionName]) -> Vec<PlannedPhase> {
+    let regions = smallest_first(fleet, canaries);
+    let names: Vec<_> = regions.iter().map(|region| region.name).collect();
+    let conflicts = Conflicts::new(&fleet.topology, &names);
+    let phases = Draft::new(&regions, &conflicts, shares).phases;
+    let planned = |(region, why)| {
+        let Sized { name, vms, .. } = regions[region];
+        PlannedRegion { region: name.clone(), vms, why }
+    };
+    why::of(&regions, &phases)
+        .into_iter()
+        .map(|phase| PlannedPhase { regions: phase.into_iter().map(planned).collect() })
+        .collect()
+}
+
+fn smallest_first<'a>(fleet: &'a Fleet, canaries: &[RegionName]) -> Vec<Sized<'a>> {
+    let mut sizes: BTreeMap<&RegionName, u32> = BTreeMap::new();
     for vm in fleet.vms.values().filter(|vm| fleet.ineligible(vm).is_none()) {
-        *sizes.entry(vm.region.clone()).or_default() += 1;
+        *sizes.entry(&vm.region).or_default() += 1;
     }
-    let mut regions: Vec<_> = sizes.into_iter().collect();
-    regions.sort_by(|(a, a_vms), (b, b_vms)| (a_vms, a).cmp(&(b_vms, b)));
+    let sized = |(name, vms)| Sized { name, vms, canary: canaries.contains(name) };
+    let mut regions: Vec<_> = sizes.into_iter().map(sized).collect();
+    // By name they are already, and the sort is stable.
+    regions.sort_by_key(|region| region.vms);
     regions
-}
-
-/// Takes from `waiting` what fits under the share: always one region, then more while they fit and pair with none.
-fn next_phase(
-    topology: &Topology,
-    waiting: &mut Vec<(RegionName, u32)>,
-    touched: &mut u64,
-    total: u64,
-    share: u8,
-) -> PlannedPhase {
-    let mut regions: Vec<PlannedRegion> = Vec::new();
-    waiting.retain(|(region, vms)| {
-        let paired = regions.iter().any(|taken| topology.paired(&taken.region, region));
-        let fits = (*touched + u64::from(*vms)) * 100 <= total * u64::from(share);
-        if paired || !(fits || regions.is_empty()) {
-            return true;
-        }
-        *touched += u64::from(*vms);
-        let percent = *touched * 100 / total;
-        let bound = if fits { "within" } else { "the smallest region left, though over" };
-        let why = format!("{vms} VMs: {percent} % of the fleet when it ends, {bound} this phase's {share} %");
-        regions.push(PlannedRegion { region: region.clone(), vms: *vms, why });
-        false
-    });
-    PlannedPhase { regions }
 }

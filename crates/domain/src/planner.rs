@@ -1,19 +1,25 @@
-//! The mind of rollout-planner: the fleet, every rollout, and who holds a turn.
+//! The mind of rollout-planner: the fleet, every rollout, who holds a turn, and the monthly rhythm.
 //!
 //! All its decisions rest on the whole of partition `rollout` (one [`Chain`]), so that two planners can never both
 //! grant a turn: the second one's append fails.
 
+mod breaker;
+mod gate;
+mod turns;
+mod wishes;
+
 use crate::event::{Chain, Event, Partition};
-use crate::fleet::{Feature, Fleet, Vm};
-use crate::id::{RegionName, RolloutId, SubscriptionId};
+use crate::fleet::Fleet;
+use crate::id::RolloutId;
 use crate::mind::{Decision, Fact, Follow, Mind, Time};
-use crate::plan::plan;
-use crate::policy::Policy;
-use crate::refusal::Refusal;
-use crate::rollout::{Actor, Phase, PhaseState, Rollout, Status, Tally, Turn};
-use crate::topology::Topology;
+use crate::policy::{Approvals, OnFailure};
+use crate::rhythm::Rhythm;
+use crate::rollout::{PhaseState, Rollout, Status};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use turns::Turns;
+
+pub(crate) use turns::catch_up_due;
 
 /// The account of rollout-planner.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,33 +28,55 @@ pub struct Planner {
     pub fleet: Fleet,
     /// Every rollout there ever was.
     pub rollouts: BTreeMap<RolloutId, Rollout>,
+    /// When rollouts start by themselves.
+    pub rhythm: Option<Rhythm>,
+    /// Since when they do: nothing that was due before is made up for.
+    rhythm_since: Option<Time>,
 }
 
 impl Mind for Planner {
     fn apply(&mut self, fact: &Fact) {
         self.fleet.apply(fact);
-        if let Event::RolloutRequested { rollout, policy, actor } = &fact.event {
-            let requested = Rollout::requested(policy.clone(), actor.clone(), fact.at);
-            self.rollouts.insert(rollout.clone(), requested);
-        } else if let Some(rollout) = about_rollout(&fact.event).and_then(|id| self.rollouts.get_mut(id)) {
-            rollout.apply(fact.at, fact.region(), &fact.event);
+        match &fact.event {
+            Event::RolloutRequested { rollout, policy, actor } => {
+                let requested = Rollout::requested(policy.clone(), actor.clone(), fact.at);
+                self.rollouts.insert(rollout.clone(), requested);
+            }
+            Event::RhythmDeclared { rhythm, .. } => {
+                self.rhythm.clone_from(rhythm);
+                self.rhythm_since = Some(fact.at);
+            }
+            event => {
+                if let Some(rollout) = about_rollout(event).and_then(|id| self.rollouts.get_mut(id)) {
+                    rollout.apply(fact.at, fact.region(), event);
+                }
+            }
         }
     }
 
     fn decide(&self, now: Time) -> Vec<Decision> {
-        let mut held = self.held_turns();
-        let events: Vec<Event> =
-            self.rollouts.iter().flat_map(|(id, rollout)| self.next(id, rollout, now, &mut held)).collect();
-        as_decision(Partition::Rollout, events)
+        let mut decisions = as_decision(Partition::Fleet, self.fleet.registrations());
+        let mut events: Vec<Event> =
+            self.rollouts.iter().flat_map(|(id, rollout)| next(id, rollout, now)).collect();
+        // Turns rest on what has become of the rollouts: no turn beside a halt.
+        if events.is_empty() {
+            events.extend(Turns::of(self).grant(self, now));
+            events.extend(self.monthly(now));
+        }
+        decisions.extend(as_decision(Partition::Rollout, events));
+        decisions
     }
 
     fn next_wake(&self, now: Time) -> Option<Time> {
-        let running = self.rollouts.values().filter(|rollout| rollout.status == Status::Running);
-        let baked = running.filter_map(|rollout| {
-            let (_, phase) = rollout.current_phase()?;
-            phase.ended().map(|ended| ended + rollout.policy.bake)
+        let open =
+            self.rollouts.values().filter(|rollout| !matches!(rollout.status, Status::Completed { .. }));
+        let of_rollouts = open.flat_map(|rollout| {
+            let baked = rollout.current_phase().and_then(|(_, phase)| phase.ended());
+            let baked = baked.map(|ended| ended + rollout.policy.bake);
+            baked.into_iter().chain([rollout.deadline()]).chain(turns::catch_ups_due(rollout))
         });
-        baked.filter(|at| *at > now).min()
+        let monthly = self.rhythm.as_ref().and_then(|rhythm| rhythm.next(now));
+        of_rollouts.chain(monthly).filter(|at| *at > now).min()
     }
 
     fn follows(&self) -> Vec<Follow> {
@@ -60,208 +88,76 @@ impl Mind for Planner {
     }
 }
 
-/// What people wish.
-impl Planner {
-    /// Brings the fleet to what is declared.
-    pub fn declare_fleet(
-        &self,
-        topology: Topology,
-        features: &[(SubscriptionId, Feature)],
-        vms: Vec<Vm>,
-    ) -> Result<Vec<Decision>, Refusal> {
-        let kept = self.fleet.vms.values().find(|vm| !topology.regions.contains_key(&vm.region));
-        if let Some(vm) = kept {
-            let sentence = format!(
-                "region \"{}\" is left out of the topology, but VM \"{}\" is in it",
-                vm.region, vm.id
-            );
-            return Err(Refusal::new("RegionInUse", sentence));
-        }
-        Ok(as_decision(Partition::Fleet, self.fleet.declare(topology, features, vms)?))
+/// What follows for one rollout from the facts and the time; turns are granted over all rollouts together.
+fn next(id: &RolloutId, rollout: &Rollout, now: Time) -> Vec<Event> {
+    if matches!(rollout.status, Status::Completed { .. }) {
+        return Vec::new();
     }
-
-    /// Starts a rollout over all eligible VMs. The same identity with the same policy again changes nothing.
-    pub fn start(&self, id: &RolloutId, policy: Policy, actor: Actor) -> Result<Vec<Decision>, Refusal> {
-        policy.validate().map_err(|error| Refusal::new("InvalidPolicy", error.to_string()))?;
-        if let Some(known) = self.rollouts.get(id) {
-            if known.policy == policy {
-                return Ok(Vec::new());
-            }
-            let sentence = format!("rollout \"{id}\" was started with another policy; choose another name");
-            return Err(Refusal::new("RolloutExists", sentence));
-        }
-        let phases = plan(&self.fleet, &policy.phase_shares);
-        if phases.is_empty() {
-            let sentence = "no VM of the fleet is eligible: see `nightshift vm list` for each VM's reason";
-            return Err(Refusal::new("NoEligibleVm", sentence));
-        }
-        let requested = Event::RolloutRequested { rollout: id.clone(), policy, actor };
-        let planned = Event::RolloutPlanned { rollout: id.clone(), phases };
-        Ok(as_decision(Partition::Rollout, vec![requested, planned]))
-    }
-
-    /// Stops a rollout for a while.
-    pub fn pause(&self, id: &RolloutId, actor: Actor) -> Result<Vec<Decision>, Refusal> {
-        match self.rollout(id)?.status {
-            Status::Paused => Ok(Vec::new()),
-            Status::Running => Ok(wish(Event::RolloutPaused { rollout: id.clone(), actor })),
-            _ => Err(self.not_now(id, "paused")),
-        }
-    }
-
-    /// Lets a paused or halted rollout go on; the failures of a halted one are thereby accepted.
-    pub fn resume(&self, id: &RolloutId, actor: Actor) -> Result<Vec<Decision>, Refusal> {
-        match self.rollout(id)?.status {
-            Status::Running => Ok(Vec::new()),
-            Status::Paused | Status::Halted { .. } => {
-                Ok(wish(Event::RolloutResumed { rollout: id.clone(), actor }))
-            }
-            _ => Err(self.not_now(id, "resumed")),
-        }
-    }
-
-    /// Ends a rollout; what is in flight settles first.
-    pub fn cancel(&self, id: &RolloutId, actor: Actor) -> Result<Vec<Decision>, Refusal> {
-        match self.rollout(id)?.status {
-            Status::Cancelled | Status::Completed { cancelled: true } => Ok(Vec::new()),
-            Status::Completed { .. } => Err(self.not_now(id, "cancelled")),
-            _ => Ok(wish(Event::RolloutCancelled { rollout: id.clone(), actor })),
-        }
-    }
-
-    fn rollout(&self, id: &RolloutId) -> Result<&Rollout, Refusal> {
-        let unknown = || Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\""));
-        self.rollouts.get(id).ok_or_else(unknown)
-    }
-
-    fn not_now(&self, id: &RolloutId, wished: &str) -> Refusal {
-        let status = self.rollouts.get(id).map(|rollout| format!("{:?}", rollout.status)).unwrap_or_default();
-        Refusal::new("RolloutStateConflict", format!("rollout \"{id}\" cannot be {wished}: it is {status}"))
-    }
-}
-
-/// What follows from the facts and the time.
-impl Planner {
-    fn next(
-        &self,
-        id: &RolloutId,
-        rollout: &Rollout,
-        now: Time,
-        held: &mut BTreeSet<RegionName>,
-    ) -> Vec<Event> {
-        let mut events = ended_turns(id, rollout);
-        match &rollout.status {
-            Status::Running => match halted_run(id, rollout) {
-                Some(halt) => events.push(halt),
-                None => events.extend(self.advance(id, rollout, now, held)),
-            },
-            Status::Paused => events.extend(halted_run(id, rollout)),
-            Status::Cancelled if !all_turns(rollout).any(|(_, turn)| turn.is_held()) => {
+    let mut events = turns::ended(id, rollout);
+    let held = rollout.turns().any(|(_, _, turn)| turn.is_held());
+    match &rollout.status {
+        Status::Cancelled | Status::Expired => {
+            if !held {
                 events.push(Event::RolloutCompleted { rollout: id.clone(), tally: rollout.tally() });
             }
-            Status::Halted { .. } | Status::Cancelled | Status::Completed { .. } => {}
+            return events;
         }
-        events
-    }
-
-    fn advance(
-        &self,
-        id: &RolloutId,
-        rollout: &Rollout,
-        now: Time,
-        held: &mut BTreeSet<RegionName>,
-    ) -> Vec<Event> {
-        match rollout.current_phase() {
-            Some((number, phase)) => match phase.ended() {
-                None => self.grant_turns(id, number, phase, held),
-                Some(ended) => gate(id, rollout, number, phase, now >= ended + rollout.policy.bake),
-            },
-            None => match (0..).zip(&rollout.phases).find(|(_, phase)| phase.state == PhaseState::Waiting) {
-                Some((number, _)) => vec![Event::PhaseStarted { rollout: id.clone(), phase: number }],
-                None => vec![Event::RolloutCompleted { rollout: id.clone(), tally: rollout.tally() }],
-            },
+        _ if now >= rollout.deadline() => {
+            let why = format!("its {} days are over", rollout.policy.deadline_days);
+            events.push(Event::RolloutExpired { rollout: id.clone(), why });
+            return events;
         }
+        _ => {}
     }
-
-    /// Turns for the phase's regions that nobody else's turn stands against (rule S1, whatever rollout holds it).
-    fn grant_turns(
-        &self,
-        id: &RolloutId,
-        number: u32,
-        phase: &Phase,
-        held: &mut BTreeSet<RegionName>,
-    ) -> Vec<Event> {
-        let waiting = phase.turns.iter().filter(|(_, turn)| turn.granted.is_none());
-        let mut events = Vec::new();
-        for (region, _) in waiting {
-            let blocked =
-                held.iter().any(|other| other == region || self.fleet.topology.paired(other, region));
-            if !blocked {
-                held.insert(region.clone());
-                events.push(Event::TurnGranted {
-                    rollout: id.clone(),
-                    phase: number,
-                    region: region.clone(),
-                });
-            }
-        }
-        events
+    let barred = breaker::tripped(id, rollout);
+    if !barred.is_empty() {
+        events.extend(barred);
+        return events;
     }
-
-    fn held_turns(&self) -> BTreeSet<RegionName> {
-        let turns = self.rollouts.values().flat_map(all_turns);
-        turns.filter(|(_, turn)| turn.is_held()).map(|(region, _)| region.clone()).collect()
-    }
-}
-
-fn all_turns(rollout: &Rollout) -> impl Iterator<Item = (&RegionName, &Turn)> {
-    rollout.phases.iter().flat_map(|phase| &phase.turns)
-}
-
-fn ended_turns(id: &RolloutId, rollout: &Rollout) -> Vec<Event> {
-    let mut events = Vec::new();
-    for (number, phase) in (0..).zip(&rollout.phases) {
-        for (region, turn) in phase.turns.iter().filter(|(_, turn)| turn.is_held()) {
-            if let Some(tally) = turn.run_completed {
-                let (rollout, region) = (id.clone(), region.clone());
-                events.push(Event::TurnEnded { rollout, phase: number, region, tally });
-            }
-        }
+    let halts = halts(id, rollout);
+    if !halts.is_empty() {
+        events.extend(halts);
+    } else if rollout.status == Status::Running {
+        events.extend(advance(id, rollout, now, held));
     }
     events
 }
 
-fn halted_run(id: &RolloutId, rollout: &Rollout) -> Option<Event> {
-    (0..).zip(&rollout.phases).find_map(|(phase, planned)| {
-        let (region, why) =
-            planned.turns.iter().find_map(|(region, turn)| Some((region, turn.run_halted.clone()?)))?;
-        Some(Event::RolloutHalted { rollout: id.clone(), phase, region: Some(region.clone()), why })
-    })
-}
-
-/// The gate of a phase whose turns have all ended.
-fn gate(id: &RolloutId, rollout: &Rollout, number: u32, phase: &Phase, baked: bool) -> Vec<Event> {
-    let rollout_id = id.clone();
-    let tally = phase.tally();
-    if let (Some(why), false) = (closed_gate(rollout, tally), phase.gate_waived) {
-        let halted =
-            Event::RolloutHalted { rollout: id.clone(), phase: number, region: None, why: why.clone() };
-        return vec![Event::PhaseFailed { rollout: rollout_id, phase: number, tally, why }, halted];
+/// A halt of the rollout for each halt of a run, but where what failed is barred, or the policy goes on without the
+/// region.
+fn halts(id: &RolloutId, rollout: &Rollout) -> Vec<Event> {
+    if rollout.policy.on_failure == OnFailure::Continue {
+        return Vec::new();
     }
-    if baked { vec![Event::PhasePassed { rollout: rollout_id, phase: number, tally }] } else { Vec::new() }
+    let halted = rollout.turns().filter(|(_, _, turn)| turn.halts > turn.acknowledged_halts);
+    let unexcused = halted.filter(|(_, region, _)| !rollout.evidence.excuses(region, &rollout.barred));
+    let halt = |(phase, region, turn): (u32, &crate::id::RegionName, &crate::rollout::Turn)| {
+        let (region, why) = (Some(region.clone()), turn.newest_halt.clone());
+        Event::RolloutHalted { rollout: id.clone(), phase, region, why }
+    };
+    unexcused.map(halt).collect()
 }
 
-/// Why a phase with this tally may not pass; a phase that confirmed nobody's health has proved nothing.
-fn closed_gate(rollout: &Rollout, tally: Tally) -> Option<String> {
-    let allowed = rollout.policy.budget(tally.ordered() as usize);
-    if tally.failed as usize > allowed {
-        return Some(format!("{} of {} VMs failed, {allowed} may", tally.failed, tally.ordered()));
+fn advance(id: &RolloutId, rollout: &Rollout, now: Time, held: bool) -> Vec<Event> {
+    if let Some((number, phase)) = rollout.current_phase() {
+        return match phase.ended() {
+            None => Vec::new(),
+            Some(ended) => gate::gate(id, rollout, number, phase, now >= ended + rollout.policy.bake),
+        };
     }
-    (tally.healthy == 0).then(|| "no VM of the phase was confirmed healthy".to_owned())
+    match (0..).zip(&rollout.phases).find(|(_, phase)| phase.state == PhaseState::Waiting) {
+        Some((number, _)) if needs_approval(rollout, number) => Vec::new(),
+        Some((number, _)) => vec![Event::PhaseStarted { rollout: id.clone(), phase: number }],
+        None if !held && turns::catch_ups_due(rollout).next().is_none() => {
+            vec![Event::RolloutCompleted { rollout: id.clone(), tally: rollout.tally() }]
+        }
+        None => Vec::new(),
+    }
 }
 
-fn wish(event: Event) -> Vec<Decision> {
-    as_decision(Partition::Rollout, vec![event])
+/// Whether the phase waits for a person.
+pub fn needs_approval(rollout: &Rollout, phase: u32) -> bool {
+    phase > 0 && rollout.policy.approvals == Approvals::BetweenPhases && !rollout.approved.contains(&phase)
 }
 
 fn as_decision(partition: Partition, events: Vec<Event>) -> Vec<Decision> {
@@ -280,7 +176,14 @@ fn about_rollout(event: &Event) -> Option<&RolloutId> {
         | Event::RolloutPaused { rollout, .. }
         | Event::RolloutResumed { rollout, .. }
         | Event::RolloutCancelled { rollout, .. }
+        | Event::RolloutExpired { rollout, .. }
         | Event::RolloutCompleted { rollout, .. }
+        | Event::PolicyChanged { rollout, .. }
+        | Event::PhaseApproved { rollout, .. }
+        | Event::PatchesCertified { rollout, .. }
+        | Event::PatchBarred { rollout, .. }
+        | Event::StepEnded { rollout, .. }
+        | Event::VmSettled { rollout, .. }
         | Event::RunHalted { rollout, .. }
         | Event::RunCompleted { rollout, .. } => Some(rollout),
         _ => None,

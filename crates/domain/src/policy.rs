@@ -1,6 +1,15 @@
-//! The policy of a rollout: how fast, how careful, how long to look.
+//! The policy of a rollout: how fast, how careful, how long to look, and what to install.
 
-use chrono::Duration;
+mod budget;
+mod validate;
+
+pub use budget::{Budget, Budgets};
+pub use validate::InvalidPolicy;
+
+use crate::id::RegionName;
+use crate::patch::{Classification, RebootSetting};
+use crate::selection::Mask;
+use chrono::{Duration, NaiveDate};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One document per rollout; each field has a safe default. Times are in whole seconds.
@@ -9,9 +18,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Policy {
     /// How much of the fleet's VMs may have been touched when each phase ends, in percent; rising, the last is 100.
     pub phase_shares: Vec<u8>,
+    /// Regions that go before all others, whatever their size.
+    pub canaries: Vec<RegionName>,
     /// The share of one subscription's VMs in a region, outside zones and sets, in flight at once, in percent
     /// (rule S5). Zones are cut into batches of the same share.
     pub batch_percent: u8,
+    /// VMs of one region in flight at once, whatever steps run side by side; no bound of its own if absent.
+    pub max_in_flight: Option<u32>,
     /// How long a VM is watched after its patch.
     #[serde(with = "seconds", rename = "soak_seconds")]
     pub soak: Duration,
@@ -27,82 +40,137 @@ pub struct Policy {
     /// A VM from which no signal came for this long is silent.
     #[serde(with = "seconds", rename = "silence_seconds")]
     pub silence: Duration,
-    /// Failures that a step, a region or a phase may have and still count as success, in percent of the VMs that
-    /// were ordered; rounded down.
-    pub failure_budget_percent: u8,
-    /// As many failures are always within the budget, however small the step.
-    pub failure_budget: u32,
+    /// Days from the request after which nothing new starts (REQUIREMENTS.md A5).
+    pub deadline_days: u32,
+    /// How many more nights a region tries VMs that were deferred or failed (REQUIREMENTS.md A6, A9).
+    pub retry_nights: u32,
+    /// Days, in each VM's own time zone, that no window may touch.
+    pub blackouts: Vec<Blackout>,
+    /// How many VMs may fail before the rollout halts.
+    pub budgets: Budgets,
+    /// What a spent budget of a step, zone or region stops.
+    pub on_failure: OnFailure,
+    /// Whether a person approves each phase after the first.
+    pub approvals: Approvals,
+    /// Whether machines may be rebooted.
+    pub reboot: RebootSetting,
+    /// What is installed: Critical, Security or both (rule S8).
+    pub classifications: Vec<Classification>,
+    /// Only packages that one of these matches; all if empty.
+    pub include: Vec<Mask>,
+    /// No package that one of these matches.
+    pub exclude: Vec<Mask>,
+    /// Whether later phases install what is newest, or what the first phases proved.
+    pub patches: PatchChoice,
+    /// How many first phases prove.
+    pub certify_phases: u32,
+    /// When one package version is to blame.
+    pub breaker: Breaker,
+}
+
+/// Days without patches, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blackout {
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day.
+    pub to: NaiveDate,
+}
+
+/// What a spent budget of a step, zone or region stops. A phase's always halts the rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The whole rollout, until a person resumes.
+    #[default]
+    Halt,
+    /// The region: its VMs that are left are skipped. Other regions go on.
+    Continue,
+}
+
+/// Whether a person approves phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Approvals {
+    /// Gates alone decide.
+    #[default]
+    Never,
+    /// Each phase after the first waits for a person too.
+    BetweenPhases,
+}
+
+/// Which versions later phases install.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PatchChoice {
+    /// What each machine's sources offer.
+    #[default]
+    Latest,
+    /// Exactly the versions that the first phases installed and that proved healthy.
+    Certified,
+}
+
+/// The package circuit breaker: when failures gather on one package version, it is barred and the rest goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Breaker {
+    /// As many VMs must have failed with the version; 0 turns the breaker off.
+    pub failures: u32,
+    /// And this share of those that tried it, in percent.
+    pub percent: u8,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures: 3, percent: 25 }
+    }
 }
 
 impl Default for Policy {
     fn default() -> Self {
         Self {
             phase_shares: vec![5, 20, 50, 100],
+            canaries: Vec::new(),
             batch_percent: 20,
+            max_in_flight: None,
             soak: Duration::minutes(30),
             bake: Duration::hours(12),
             longest_work: Duration::minutes(90),
             grace: Duration::minutes(60),
             silence: Duration::minutes(15),
-            failure_budget_percent: 5,
-            failure_budget: 0,
+            deadline_days: 30,
+            retry_nights: 28,
+            blackouts: Vec::new(),
+            budgets: Budgets::default(),
+            on_failure: OnFailure::Halt,
+            approvals: Approvals::Never,
+            reboot: RebootSetting::IfRequired,
+            classifications: vec![Classification::Critical, Classification::Security],
+            include: Vec::new(),
+            exclude: Vec::new(),
+            patches: PatchChoice::Latest,
+            certify_phases: 1,
+            breaker: Breaker::default(),
         }
     }
-}
-
-/// A field of a policy that is out of its bounds.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("policy: {field} = {value}: {must}")]
-pub struct InvalidPolicy {
-    /// The field's name in the document.
-    pub field: &'static str,
-    /// What it was.
-    pub value: String,
-    /// What it must be.
-    pub must: &'static str,
 }
 
 impl Policy {
-    /// Checks every field against its bounds.
-    pub fn validate(&self) -> Result<(), InvalidPolicy> {
-        let bad = |field, value: String, must| Err(InvalidPolicy { field, value, must });
-        let shares = &self.phase_shares;
-        let rising = shares.windows(2).all(|pair| pair[0] < pair[1]);
-        if !rising || shares.first() == Some(&0) || shares.last() != Some(&100) {
-            return bad("phase_shares", format!("{shares:?}"), "must rise from above 0 to 100");
-        }
-        if !(1..=100).contains(&self.batch_percent) {
-            return bad("batch_percent", self.batch_percent.to_string(), "must be 1 to 100");
-        }
-        if self.failure_budget_percent > 100 {
-            return bad(
-                "failure_budget_percent",
-                self.failure_budget_percent.to_string(),
-                "must be 0 to 100",
-            );
-        }
-        let day = Duration::days(1);
-        let times = [
-            ("soak_seconds", self.soak, Duration::zero(), day),
-            ("bake_seconds", self.bake, Duration::zero(), Duration::days(30)),
-            ("longest_work_seconds", self.longest_work, Duration::seconds(1), day),
-            ("grace_seconds", self.grace, Duration::zero(), day),
-            ("silence_seconds", self.silence, Duration::seconds(1), day),
-        ];
-        for (field, value, least, most) in times {
-            if value < least || value > most {
-                let must =
-                    "must not be negative, zero only for soak, bake and grace, and at most a day (bake: 30)";
-                return bad(field, value.num_seconds().to_string(), must);
-            }
-        }
-        Ok(())
+    /// Whether a local day is one of the blackouts.
+    pub fn is_blackout(&self, day: NaiveDate) -> bool {
+        self.blackouts.iter().any(|blackout| (blackout.from..=blackout.to).contains(&day))
     }
 
-    /// How many of `ordered` VMs may fail.
-    pub fn budget(&self, ordered: usize) -> usize {
-        let share = ordered * usize::from(self.failure_budget_percent) / 100;
-        share.max(self.failure_budget as usize)
+    /// What an order of this policy may install, before anything is certified or barred.
+    pub fn selection(&self) -> crate::selection::Selection {
+        crate::selection::Selection {
+            classifications: self.classifications.clone(),
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            certified: None,
+            barred: Vec::new(),
+        }
     }
 }
 
@@ -132,11 +200,28 @@ mod tests {
 
     #[test]
     fn each_bad_field_is_named_with_its_value() {
+        let good = Policy::default;
+        let day = |text: &str| text.parse().unwrap();
+        let backwards = Blackout { from: day("2026-12-26"), to: day("2026-12-24") };
         let cases = [
-            (Policy { phase_shares: vec![5, 5, 100], ..Policy::default() }, "phase_shares = [5, 5, 100]"),
-            (Policy { phase_shares: vec![], ..Policy::default() }, "phase_shares = []"),
-            (Policy { batch_percent: 0, ..Policy::default() }, "batch_percent = 0"),
-            (Policy { longest_work: Duration::zero(), ..Policy::default() }, "longest_work_seconds = 0"),
+            (Policy { phase_shares: vec![5, 5, 100], ..good() }, "phase_shares = [5, 5, 100]"),
+            (Policy { phase_shares: vec![], ..good() }, "phase_shares = []"),
+            (Policy { batch_percent: 0, ..good() }, "batch_percent = 0"),
+            (Policy { max_in_flight: Some(0), ..good() }, "max_in_flight = 0"),
+            (Policy { longest_work: Duration::zero(), ..good() }, "longest_work_seconds = 0"),
+            (Policy { deadline_days: 0, ..good() }, "deadline_days = 0"),
+            (Policy { blackouts: vec![backwards], ..good() }, "blackouts = 2026-12-26 to 2026-12-24"),
+            (Policy { classifications: vec![], ..good() }, "classifications = []"),
+            (Policy { classifications: vec![Classification::Other], ..good() }, "classifications = [Other]"),
+            (Policy { certify_phases: 0, ..good() }, "certify_phases = 0"),
+            (Policy { breaker: Breaker { failures: 1, percent: 0 }, ..good() }, "breaker.percent = 0"),
+            (
+                Policy {
+                    budgets: Budgets { zone: Budget { percent: 101, vms: 0 }, ..good().budgets },
+                    ..good()
+                },
+                "budgets.zone.percent = 101",
+            ),
         ];
         for (policy, message) in cases {
             let error = policy.validate().unwrap_err().to_string();

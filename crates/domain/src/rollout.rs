@@ -1,13 +1,20 @@
 //! One rollout: its phases, the turns of its regions, the gate of each phase. Facts only; who decides is
 //! [`crate::planner`].
 
+mod evidence;
+mod turn;
+
+pub use evidence::{Evidence, Tried};
+pub use turn::{Phase, PhaseState, Turn};
+
 use crate::event::Event;
 use crate::id::RegionName;
 use crate::mind::Time;
-use crate::plan::PlannedPhase;
 use crate::policy::Policy;
+use crate::selection::PackageVersion;
+use chrono::Duration;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// Who wished something, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +43,11 @@ impl Tally {
     pub fn ordered(&self) -> u32 {
         self.healthy + self.failed
     }
+
+    /// VMs that a later round tries again.
+    pub fn left(&self) -> u32 {
+        self.failed + self.deferred
+    }
 }
 
 impl std::ops::AddAssign for Tally {
@@ -53,8 +65,8 @@ impl std::ops::AddAssign for Tally {
 /// Running <-> Paused      by a person
 /// Running, Paused -> Halted      by the log: a budget is spent
 /// Halted -> Running      by a person, who thereby accepts the failures
-/// any of these -> Cancelled -> (nothing in flight) Completed
-/// Running -> Completed      the last phase passed
+/// any of these -> Cancelled, Expired -> (nothing in flight) Completed
+/// Running -> Completed      the last phase passed, and nobody is left to catch up with
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
@@ -71,78 +83,30 @@ pub enum Status {
     },
     /// A person ended it; what is in flight settles.
     Cancelled,
+    /// Its deadline is over; what is in flight settles.
+    Expired,
     /// Nothing will happen any more.
     Completed {
-        /// Whether it was cancelled before.
-        cancelled: bool,
+        /// How it came to that.
+        ended: Ended,
     },
 }
 
-/// What one phase has come to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PhaseState {
-    /// The phase before it has not passed.
-    Waiting,
-    /// Its regions take their turns; then it bakes.
-    Running,
-    /// Its gate did not pass.
-    Failed,
-    /// Its gate passed.
+/// How a rollout came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    /// Every phase passed.
     Passed,
-}
-
-/// One region's turn.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Turn {
-    /// Since when the region may patch.
-    pub granted: Option<Time>,
-    /// Why its run halted, until a person resumes.
-    pub run_halted: Option<String>,
-    /// What its run came to, once it completed.
-    pub run_completed: Option<Tally>,
-    /// Since when the turn is over.
-    pub ended: Option<Time>,
-}
-
-impl Turn {
-    /// Whether the region holds its turn now.
-    pub fn is_held(&self) -> bool {
-        self.granted.is_some() && self.ended.is_none()
-    }
-}
-
-/// One phase of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Phase {
-    /// What was planned.
-    pub planned: PlannedPhase,
-    /// What it has come to.
-    pub state: PhaseState,
-    /// The turn of each of its regions.
-    pub turns: BTreeMap<RegionName, Turn>,
-    /// Whether a person accepted that its gate failed.
-    pub gate_waived: bool,
-}
-
-impl Phase {
-    /// The sum over its regions' completed runs.
-    pub fn tally(&self) -> Tally {
-        let mut sum = Tally::default();
-        self.turns.values().filter_map(|turn| turn.run_completed).for_each(|tally| sum += tally);
-        sum
-    }
-
-    /// When the last turn ended; `None` while one has not.
-    pub fn ended(&self) -> Option<Time> {
-        let ends: Option<Vec<Time>> = self.turns.values().map(|turn| turn.ended).collect();
-        ends.and_then(|ends| ends.into_iter().max())
-    }
+    /// A person cancelled it.
+    Cancelled,
+    /// Its deadline was over first.
+    Expired,
 }
 
 /// One rollout, folded from its facts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rollout {
-    /// How fast, how careful.
+    /// How fast, how careful; as it is now.
     pub policy: Policy,
     /// Who wanted it.
     pub actor: Actor,
@@ -154,37 +118,82 @@ pub struct Rollout {
     pub status: Status,
     /// Its phases in order.
     pub phases: Vec<Phase>,
+    /// Phases that a person let start.
+    pub approved: BTreeSet<u32>,
+    /// Versions that the first phases proved.
+    pub certified: BTreeSet<PackageVersion>,
+    /// Versions that no order installs any more.
+    pub barred: BTreeSet<PackageVersion>,
+    /// What is known of each version.
+    pub evidence: Evidence,
 }
 
 impl Rollout {
     /// A rollout that was just asked for.
     pub fn requested(policy: Policy, actor: Actor, at: Time) -> Self {
-        Self { policy, actor, requested: at, changed: at, status: Status::Running, phases: Vec::new() }
+        Self {
+            policy,
+            actor,
+            requested: at,
+            changed: at,
+            status: Status::Running,
+            phases: Vec::new(),
+            approved: BTreeSet::new(),
+            certified: BTreeSet::new(),
+            barred: BTreeSet::new(),
+            evidence: Evidence::default(),
+        }
     }
 
     /// Takes a fact about this rollout, from partition `rollout` or from one of its runs.
     pub fn apply(&mut self, at: Time, region: Option<&RegionName>, event: &Event) {
         self.changed = self.changed.max(at);
         match event {
-            Event::RolloutPlanned { phases, .. } => self.phases = phases.iter().map(waiting_phase).collect(),
+            Event::RolloutPlanned { phases, .. } => self.phases = phases.iter().map(Phase::waiting).collect(),
             Event::PhaseStarted { phase, .. } => self.set_phase(*phase, PhaseState::Running),
             Event::PhasePassed { phase, .. } => self.set_phase(*phase, PhaseState::Passed),
             Event::PhaseFailed { phase, .. } => self.set_phase(*phase, PhaseState::Failed),
-            Event::TurnGranted { region, .. } => self.turn(region, |turn| turn.granted = Some(at)),
-            Event::TurnEnded { region, .. } => self.turn(region, |turn| turn.ended = Some(at)),
+            Event::TurnGranted { region, round, .. } => self.turn(region, |turn| turn.grant(*round, at)),
+            Event::TurnEnded { region, tally, patches, .. } => {
+                self.turn(region, |turn| turn.end(*tally, patches, at));
+            }
             Event::RolloutHalted { region, why, .. } => {
                 self.status = Status::Halted { region: region.clone(), why: why.clone() };
+                self.run(region.as_ref(), |turn| turn.acknowledged_halts += 1);
             }
             Event::RolloutPaused { .. } => self.status = Status::Paused,
-            Event::RolloutResumed { .. } => self.resume(),
+            Event::RolloutResumed { accepted, .. } => self.resume(*accepted),
             Event::RolloutCancelled { .. } => self.status = Status::Cancelled,
+            Event::RolloutExpired { .. } => self.status = Status::Expired,
             Event::RolloutCompleted { .. } => {
-                self.status = Status::Completed { cancelled: self.status == Status::Cancelled };
+                let ended = match self.status {
+                    Status::Cancelled => Ended::Cancelled,
+                    Status::Expired => Ended::Expired,
+                    _ => Ended::Passed,
+                };
+                self.status = Status::Completed { ended };
             }
-            Event::RunHalted { why, .. } => {
-                self.run(region, |turn| turn.run_halted = Some(why.clone()));
+            Event::PolicyChanged { policy, .. } => self.policy = policy.clone(),
+            Event::PhaseApproved { phase, .. } => {
+                self.approved.insert(*phase);
             }
-            Event::RunCompleted { tally, .. } => self.run(region, |turn| turn.run_completed = Some(*tally)),
+            Event::PatchesCertified { patches, .. } => self.certified.extend(patches.iter().cloned()),
+            Event::PatchBarred { patch, .. } => {
+                self.barred.insert(patch.clone());
+            }
+            Event::RunHalted { why, .. } => self.run(region, |turn| {
+                turn.halts += 1;
+                turn.newest_halt.clone_from(why);
+            }),
+            Event::RunCompleted { round, tally, patches, .. } => {
+                self.run(region, |turn| turn.complete(*round, *tally, patches));
+            }
+            Event::VmSettled { vm, outcome, blamed, .. } => {
+                if let Some(region) = region {
+                    self.evidence.settled(region, vm, outcome, blamed);
+                }
+            }
+            Event::StepEnded { tally, patches, .. } => self.evidence.step_ended(*tally, patches),
             _ => {}
         }
     }
@@ -195,11 +204,34 @@ impl Rollout {
         (phase.state != PhaseState::Waiting).then_some((number, phase))
     }
 
-    /// The sum over all regions.
+    /// VMs of the phase under way that failed, as far as is known.
+    pub fn failures_of_phase(&self) -> u32 {
+        let Some((_, phase)) = self.current_phase() else { return 0 };
+        self.evidence.failed_in(|region| phase.turns.contains_key(region))
+    }
+
+    /// Whether every phase has passed.
+    pub fn all_passed(&self) -> bool {
+        self.phases.iter().all(|phase| phase.state == PhaseState::Passed)
+    }
+
+    /// When nothing new starts any more.
+    pub fn deadline(&self) -> Time {
+        self.requested + Duration::days(i64::from(self.policy.deadline_days))
+    }
+
+    /// The newest sum over all regions.
     pub fn tally(&self) -> Tally {
         let mut sum = Tally::default();
-        self.phases.iter().for_each(|phase| sum += phase.tally());
+        self.turns().for_each(|(_, _, turn)| sum += turn.newest);
         sum
+    }
+
+    /// Every turn, with its phase and region.
+    pub fn turns(&self) -> impl Iterator<Item = (u32, &RegionName, &Turn)> {
+        let phases = (0..).zip(&self.phases);
+        phases
+            .flat_map(|(number, phase)| phase.turns.iter().map(move |(region, turn)| (number, region, turn)))
     }
 
     fn set_phase(&mut self, number: u32, state: PhaseState) {
@@ -220,19 +252,14 @@ impl Rollout {
         }
     }
 
-    fn resume(&mut self) {
+    fn resume(&mut self, accepted: u32) {
         self.status = Status::Running;
-        for phase in &mut self.phases {
-            phase.turns.values_mut().for_each(|turn| turn.run_halted = None);
-            if phase.state == PhaseState::Failed {
-                phase.state = PhaseState::Running;
-                phase.gate_waived = true;
-            }
+        if let Some(phase) = self.phases.iter_mut().find(|phase| phase.state != PhaseState::Passed) {
+            phase.accepted = phase.accepted.max(accepted);
+        }
+        for phase in self.phases.iter_mut().filter(|phase| phase.state == PhaseState::Failed) {
+            phase.state = PhaseState::Running;
+            phase.gate_waived = true;
         }
     }
-}
-
-fn waiting_phase(planned: &PlannedPhase) -> Phase {
-    let turns = planned.regions.iter().map(|r| (r.region.clone(), Turn::default())).collect();
-    Phase { planned: planned.clone(), state: PhaseState::Waiting, turns, gate_waived: false }
 }

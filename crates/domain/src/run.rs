@@ -2,19 +2,25 @@
 //! them is in [`decide`].
 
 mod decide;
+mod explain;
+mod progress;
 mod standing;
+mod time_limits;
 
-pub use decide::Wish;
-pub use standing::{Standing, Work};
+pub use decide::{Ask, Wish};
+pub use standing::{Flight, Standing, Work};
 
 use crate::agent::InstallReport;
-use crate::event::{Event, Order, Outcome};
+use crate::event::{Event, Outcome};
 use crate::health::Baseline;
 use crate::id::{OrderId, RegionName, RolloutId, VmId};
 use crate::layout::{Member, Stage, StageKey, StepKey, stages};
 use crate::mind::{Fact, Time};
+use crate::patch::{Blame, PatchState, PatchTally};
 use crate::policy::Policy;
 use crate::rollout::Tally;
+use crate::selection::PackageVersion;
+use progress::{Failure, Patches, StepProgress};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,30 +29,39 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Run {
     rollout: RolloutId,
     region: RegionName,
+    /// As it was when the round started: the layout does not change within a round.
     policy: Policy,
+    /// From 1; each later round catches up with VMs that were deferred or failed.
+    round: u32,
     members: BTreeMap<VmId, Member>,
     standings: BTreeMap<VmId, Standing>,
-    /// Follows from `members`; kept because it is asked for all the time.
+    tally: Tally,
+    in_flight: BTreeSet<VmId>,
+    /// Follows from the members of the round; kept because it is asked for all the time.
     stages: Vec<Stage>,
-    /// Set when the first stage starts: nobody enlists after that.
+    /// Which step each VM of the round is in.
+    #[serde(with = "progress::as_list")]
+    step_of: BTreeMap<VmId, StepKey>,
     started_stages: BTreeSet<StageKey>,
     ended_stages: BTreeSet<StageKey>,
-    #[serde(with = "as_list")]
-    steps: BTreeMap<StepKey, StepState>,
+    /// Steps that have started.
+    #[serde(with = "progress::as_list")]
+    steps: BTreeMap<StepKey, StepProgress>,
+    /// Failures of the round that no person accepted, and that are no old ones.
+    failures: BTreeMap<VmId, Failure>,
+    /// VMs that failed in an earlier round: counted then, not again.
+    known_failing: BTreeSet<VmId>,
+    /// What became of each version in the steps of the round that ended.
+    patches: Patches,
     /// The coordinator acknowledged that the rollout is paused, halted or cancelled.
     held: bool,
-    /// The failure budget was spent.
+    /// How many stops of the rollout had been seen then.
+    held_stops: u32,
+    /// The failure budget was spent, for this reason.
     halted: Option<String>,
-    /// Failures that a person accepted by resuming.
-    accepted: BTreeSet<VmId>,
-    completed: Option<Tally>,
-}
-
-/// How far a step is; a step that is not here has not started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum StepState {
-    Started,
-    Ended,
+    /// How often it was.
+    halts: u32,
+    completed: bool,
 }
 
 impl Run {
@@ -56,17 +71,42 @@ impl Run {
             rollout,
             region,
             policy,
+            round: 1,
             members: BTreeMap::new(),
             standings: BTreeMap::new(),
+            tally: Tally::default(),
+            in_flight: BTreeSet::new(),
             stages: Vec::new(),
+            step_of: BTreeMap::new(),
             started_stages: BTreeSet::new(),
             ended_stages: BTreeSet::new(),
             steps: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            known_failing: BTreeSet::new(),
+            patches: Patches::default(),
             held: false,
+            held_stops: 0,
             halted: None,
-            accepted: BTreeSet::new(),
-            completed: None,
+            halts: 0,
+            completed: false,
         }
+    }
+
+    /// The same run in a later round: nobody enlisted yet, all standings as they were.
+    pub fn begin_round(&mut self, round: u32, policy: Policy) {
+        let failed = self.standings.iter().filter(|(_, standing)| standing.has_failed());
+        self.known_failing.extend(failed.map(|(vm, _)| vm.clone()));
+        self.policy = policy;
+        self.round = round;
+        self.stages = Vec::new();
+        self.step_of = BTreeMap::new();
+        self.started_stages = BTreeSet::new();
+        self.ended_stages = BTreeSet::new();
+        self.steps = BTreeMap::new();
+        self.failures = BTreeMap::new();
+        self.patches = Patches::default();
+        self.halted = None;
+        self.completed = false;
     }
 
     /// Takes a fact of the run's region: its own, an agent's or a health verdict's.
@@ -80,26 +120,22 @@ impl Run {
             Event::StageEnded { stage, .. } => {
                 self.ended_stages.insert(stage.clone());
             }
-            Event::StepStarted { step, .. } => {
-                self.steps.insert(step.clone(), StepState::Started);
+            Event::StepStarted { step, vms, .. } => {
+                self.steps.insert(step.clone(), StepProgress::started(vms.len()));
             }
-            Event::StepEnded { step, .. } => {
-                self.steps.insert(step.clone(), StepState::Ended);
+            Event::StepEnded { step, .. } => self.end_step(step),
+            Event::WatchRequested { vms, .. } => {
+                vms.iter().for_each(|vm| self.stand(vm, Standing::Called { since: at }));
             }
-            Event::WatchRequested { vms, .. } => vms.iter().for_each(|vm| self.stand(vm, Standing::Called)),
             Event::WatchOpened { vm, rollout, baseline } if *rollout == self.rollout => {
-                self.baseline(vm, baseline, at)
+                self.baseline(vm, baseline, at);
             }
-            Event::OrderPlaced { order } => {
-                self.stand(&order.vm, Standing::InFlight { order: order.clone(), work: Work::Placed });
-            }
+            Event::OrderPlaced { order } => self.stand(&order.vm, Standing::in_flight(order.clone())),
             Event::VmDeferred { vm, why, .. } => self.stand(vm, Standing::Deferred { why: why.clone() }),
             Event::VmSkipped { vm, why, .. } => self.stand(vm, Standing::Skipped { why: why.clone() }),
-            Event::VmSettled { vm, outcome, .. } => {
-                self.stand(vm, Standing::Settled { outcome: outcome.clone() })
-            }
+            Event::VmSettled { vm, outcome, blamed, .. } => self.settle_vm(vm, outcome, blamed, at),
             Event::OrderAccepted { vm, order, .. } => self.work(vm, order, Work::Accepted),
-            Event::OrderFinished { vm, order, result, .. } => self.work(vm, order, finished(result, at)),
+            Event::OrderFinished { vm, order, result, .. } => self.finished(vm, order, result, at),
             Event::OrderRefused { vm, order, refused, .. } => {
                 let why = format!("the agent refused the order ({}): {}", refused.code, refused.why);
                 self.work(vm, order, Work::Over(Outcome::Failed { why }));
@@ -107,17 +143,21 @@ impl Run {
             Event::HealthConfirmed { vm, order } => self.work(vm, order, Work::Over(Outcome::Healthy)),
             Event::HealthFailed { vm, order, signal } => {
                 let ailment = signal.ailment.as_deref().unwrap_or("ill");
-                let why = format!("ill after its patch: {ailment}");
-                self.work(vm, order, Work::Over(Outcome::Failed { why }));
+                self.ill(vm, order, format!("ill after its patch: {ailment}"));
             }
             Event::HealthUnknown { vm, order, why } => {
-                let why = format!("health unknown after its patch: {why}");
-                self.work(vm, order, Work::Over(Outcome::Failed { why }));
+                self.ill(vm, order, format!("health unknown after its patch: {why}"));
             }
-            Event::RunHeld { .. } => self.held = true,
-            Event::RunHalted { why, .. } => self.halted = Some(why.clone()),
-            Event::RunReleased { .. } => self.release(),
-            Event::RunCompleted { tally, .. } => self.completed = Some(*tally),
+            Event::RunHeld { stops, .. } => {
+                self.held = true;
+                self.held_stops = *stops;
+            }
+            Event::RunHalted { why, .. } => {
+                self.halted = Some(why.clone());
+                self.halts += 1;
+            }
+            Event::RunReleased { accepted, .. } => self.release(*accepted),
+            Event::RunCompleted { .. } => self.completed = true,
             _ => {}
         }
     }
@@ -134,14 +174,17 @@ impl Run {
 
     /// How many members ended how, so far.
     pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        self.standings.values().for_each(|standing| standing.count(&mut tally));
-        tally
+        self.tally
     }
 
-    /// Whether nothing will happen in this run any more.
+    /// The round that runs, or ran last.
+    pub fn round(&self) -> u32 {
+        self.round
+    }
+
+    /// Whether nothing will happen in this round any more.
     pub fn is_completed(&self) -> bool {
-        self.completed.is_some()
+        self.completed
     }
 
     /// Why the run halted by itself, if it did and no person resumed since.
@@ -151,78 +194,137 @@ impl Run {
 
     /// The stage that has its turn.
     pub fn current_stage(&self) -> Option<&StageKey> {
-        let started =
-            self.stages.iter().map(|stage| &stage.key).find(|key| !self.ended_stages.contains(*key));
-        started.filter(|key| self.started_stages.contains(*key))
+        self.open_stage().map(|stage| &stage.key).filter(|key| self.started_stages.contains(*key))
+    }
+
+    /// The step that a VM of the round is in, and whether that has started.
+    pub fn step_of(&self, vm: &VmId) -> Option<(&StepKey, bool)> {
+        let step = self.step_of.get(vm)?;
+        Some((step, self.steps.contains_key(step)))
+    }
+
+    /// Members that a later round tries again: deferred or failed.
+    pub fn leftovers(&self) -> impl Iterator<Item = &VmId> {
+        let left = |standing: &Standing| standing.has_failed() || standing.is_deferred();
+        self.standings.iter().filter(move |(_, standing)| left(standing)).map(|(vm, _)| vm)
+    }
+
+    fn open_stage(&self) -> Option<&Stage> {
+        self.stages.iter().find(|stage| !self.ended_stages.contains(&stage.key))
     }
 
     fn enlist(&mut self, members: &[Member]) {
         for member in members {
-            self.standings.insert(member.vm.clone(), Standing::Waiting);
+            if let Some(before) = self.standings.insert(member.vm.clone(), Standing::Waiting) {
+                before.uncount(&mut self.tally);
+            }
             self.members.insert(member.vm.clone(), member.clone());
+            // Which step it is comes out of the whole layout.
+            self.step_of.insert(member.vm.clone(), StepKey::Batch(0));
         }
-        self.stages = stages(self.members.values(), self.policy.batch_percent);
+        let round = self.step_of.keys().filter_map(|vm| self.members.get(vm));
+        self.stages = stages(round, self.policy.batch_percent);
+        let steps = self.stages.iter().flat_map(|stage| stage.lanes.iter().flatten());
+        self.step_of =
+            steps.flat_map(|step| step.vms.iter().map(|vm| (vm.clone(), step.key.clone()))).collect();
     }
 
     fn stand(&mut self, vm: &VmId, standing: Standing) {
-        if let Some(known) = self.standings.get_mut(vm) {
-            *known = standing;
+        let Some(known) = self.standings.get_mut(vm) else { return };
+        let before = std::mem::replace(known, standing);
+        before.uncount(&mut self.tally);
+        known.count(&mut self.tally);
+        match (before.is_in_flight(), known.is_in_flight()) {
+            (false, true) => {
+                self.in_flight.insert(vm.clone());
+            }
+            (true, false) => {
+                self.in_flight.remove(vm);
+            }
+            _ => {}
+        }
+        let step = self.step_of.get(vm).and_then(|step| self.steps.get_mut(step));
+        if let Some(step) = step {
+            step.moved(&before, known);
         }
     }
 
     fn baseline(&mut self, vm: &VmId, baseline: &Baseline, at: Time) {
-        if self.standings.get(vm) == Some(&Standing::Called) {
+        if matches!(self.standings.get(vm), Some(Standing::Called { .. })) {
             self.stand(vm, Standing::Baselined { baseline: baseline.clone(), at });
         }
     }
 
-    /// Notes how far the work on an order is; a report on any other order than the one in flight means nothing here.
-    fn work(&mut self, vm: &VmId, order: &OrderId, news: Work) {
-        if let Some(Standing::InFlight { order: placed, work }) = self.standings.get_mut(vm)
-            && placed.id == *order
-        {
-            *work = news;
+    fn settle_vm(&mut self, vm: &VmId, outcome: &Outcome, blamed: &[Blame], at: Time) {
+        if let Some(step) = self.step_of.get(vm).and_then(|step| self.steps.get_mut(step)) {
+            let installed = self.standings.get(vm).map(Standing::installed).unwrap_or_default();
+            step.patches.count(installed, outcome, blamed);
+        }
+        if *outcome != Outcome::Healthy && !self.known_failing.contains(vm) {
+            let step = self.step_of.get(vm).cloned().unwrap_or(StepKey::Batch(0));
+            let patches = blamed.iter().map(|blame| blame.patch.clone()).collect();
+            self.failures.insert(vm.clone(), Failure { step, blamed: patches });
+        }
+        self.stand(vm, Standing::Settled { outcome: outcome.clone(), at });
+    }
+
+    fn end_step(&mut self, step: &StepKey) {
+        if let Some(progress) = self.steps.get_mut(step) {
+            progress.ended = true;
+            self.patches.add(std::mem::take(&mut progress.patches));
         }
     }
 
-    fn release(&mut self) {
-        let failed = self.standings.iter().filter(|(_, standing)| standing.has_failed());
-        self.accepted.extend(failed.map(|(vm, _)| vm.clone()));
+    /// Notes how far the work on an order is.
+    fn work(&mut self, vm: &VmId, order: &OrderId, news: Work) {
+        if let Some(flight) = self.flight(vm, order) {
+            flight.work = news;
+        }
+    }
+
+    /// An order that did what was asked is watched; any other is over.
+    fn finished(&mut self, vm: &VmId, order: &OrderId, result: &InstallReport, at: Time) {
+        let Some(flight) = self.flight(vm, order) else { return };
+        let of_state = |state| {
+            let patches = result.patches.iter().filter(move |patch| patch.state == state);
+            patches.map(|patch| PackageVersion { name: patch.name.clone(), version: patch.version.clone() })
+        };
+        flight.work = match result.failure() {
+            Some(why) => Work::Over(Outcome::Failed { why }),
+            None => Work::Soaking { since: at },
+        };
+        flight.installed = of_state(PatchState::Installed).collect();
+        flight.blamed = of_state(PatchState::Failed).map(|patch| Blame { patch, direct: true }).collect();
+    }
+
+    /// Whatever was installed may be to blame.
+    fn ill(&mut self, vm: &VmId, order: &OrderId, why: String) {
+        let Some(flight) = self.flight(vm, order) else { return };
+        let suspects = flight.installed.iter();
+        flight.blamed = suspects.map(|patch| Blame { patch: patch.clone(), direct: false }).collect();
+        flight.work = Work::Over(Outcome::Failed { why });
+    }
+
+    /// The VM's order in flight, if it is this one; a report on any other means nothing here.
+    fn flight(&mut self, vm: &VmId, order: &OrderId) -> Option<&mut Flight> {
+        match self.standings.get_mut(vm) {
+            Some(Standing::InFlight(flight)) if flight.order.id == *order => Some(flight),
+            _ => None,
+        }
+    }
+
+    fn release(&mut self, accepted: bool) {
+        if accepted {
+            self.known_failing.extend(std::mem::take(&mut self.failures).into_keys());
+        }
         self.held = false;
         self.halted = None;
     }
 
-    fn in_flight(&self) -> impl Iterator<Item = (&Order, &Work)> {
-        self.standings.values().filter_map(|standing| match standing {
-            Standing::InFlight { order, work } => Some((order, work)),
-            _ => None,
-        })
-    }
-}
-
-/// An order that did what was asked is watched; any other is over.
-fn finished(result: &InstallReport, at: Time) -> Work {
-    match result.failure() {
-        Some(why) => Work::Over(Outcome::Failed { why }),
-        None => Work::Soaking { since: at },
-    }
-}
-
-/// JSON has only texts as keys; a step's key is more than a text.
-mod as_list {
-    use super::*;
-    use serde::{Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(
-        map: &BTreeMap<StepKey, StepState>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<StepKey, StepState>, D::Error> {
-        Ok(Vec::<(StepKey, StepState)>::deserialize(deserializer)?.into_iter().collect())
+    /// What became of each version in this round, in steps that have not ended too.
+    fn patch_tallies(&self) -> Vec<PatchTally> {
+        let mut sum = self.patches.clone();
+        self.steps.values().for_each(|step| sum.add(step.patches.clone()));
+        sum.tallies()
     }
 }

@@ -1,5 +1,6 @@
 //! Regions, which of them are geo-paired, their zones and their time: data, never code.
 
+use crate::fleet::Image;
 use crate::id::{RegionName, ZoneName};
 use crate::window::Window;
 use chrono_tz::Tz;
@@ -26,6 +27,8 @@ pub struct Topology {
     pub window: Window,
     /// All regions.
     pub regions: BTreeMap<RegionName, Region>,
+    /// Images that can be patched beside those that Nightshift knows (REQUIREMENTS.md C1).
+    pub images: Vec<Image>,
 }
 
 /// A topology that contradicts itself.
@@ -47,7 +50,7 @@ pub enum InvalidTopology {
 impl Topology {
     /// No region yet.
     pub fn empty() -> Self {
-        Self { window: Window::default_off_peak(), regions: BTreeMap::new() }
+        Self { window: Window::default_off_peak(), regions: BTreeMap::new(), images: Vec::new() }
     }
 
     /// Takes regions whose pairs are regions of the same list.
@@ -66,7 +69,17 @@ impl Topology {
                 }
             }
         }
-        Ok(Self { window, regions })
+        Ok(Self { window, regions, images: Vec::new() })
+    }
+
+    /// The same with images that can be patched beside those that Nightshift knows.
+    pub fn with_images(self, images: Vec<Image>) -> Self {
+        Self { images, ..self }
+    }
+
+    /// Whether VMs made from this image can be patched.
+    pub fn supports(&self, image: &Image) -> bool {
+        image.is_supported() || self.images.iter().any(|known| image.is(known))
     }
 
     /// Whether the two are geo-paired, in either direction (pairs can be one-directional).

@@ -66,8 +66,8 @@ impl Opening {
     }
 }
 
-/// Days looked ahead for an opening: DST can make a night shorter than the work, never a whole week of nights.
-const DAYS_AHEAD: u64 = 8;
+/// Days looked ahead for an opening: more than the longest rollout but for its blackouts.
+const DAYS_AHEAD: u64 = 60;
 
 impl Window {
     /// The fleet's default: 22:00–06:00.
@@ -98,14 +98,38 @@ impl Window {
         self.end.format("%H:%M").to_string()
     }
 
-    /// The first opening that is not over at `now` and in which work of `longest_work` still fits, or `None` if no
-    /// opening of the coming week is long enough.
-    pub fn next_fit(&self, zone: Tz, now: Time, longest_work: Duration) -> Option<Opening> {
+    /// The first opening that is not over at `now`, in which work of `longest_work` still fits and that touches no
+    /// local day that is `blocked`; or `None` if no opening of the coming 60 days is such.
+    pub fn next_fit(
+        &self,
+        zone: Tz,
+        now: Time,
+        longest_work: Duration,
+        blocked: impl Fn(NaiveDate) -> bool,
+    ) -> Option<Opening> {
         let today = now.with_timezone(&zone).date_naive();
         let yesterday = today.checked_sub_days(Days::new(1))?;
-        (0..=DAYS_AHEAD)
-            .filter_map(|ahead| self.opening_of(zone, yesterday.checked_add_days(Days::new(ahead))?))
-            .find(|opening| opening.fits(opening.opens.max(now), longest_work))
+        let mut nights_too_short = 0;
+        for ahead in 0..=DAYS_AHEAD {
+            let day = yesterday.checked_add_days(Days::new(ahead))?;
+            if blocked(day) || (self.crosses_midnight() && blocked(day.succ_opt()?)) {
+                continue;
+            }
+            match self.opening_of(zone, day) {
+                Some(opening) if opening.fits(opening.opens.max(now), longest_work) => return Some(opening),
+                // DST can make a night shorter than the work, never a whole week of nights.
+                _ => nights_too_short += 1,
+            }
+            if nights_too_short > 8 {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn crosses_midnight(&self) -> bool {
+        // An end at midnight is the end of the day itself.
+        self.end <= self.start && self.end != NaiveTime::MIN
     }
 
     /// The opening that begins on this local day, or `None` if DST leaves nothing of it.
@@ -151,7 +175,7 @@ mod tests {
     #[test]
     fn across_midnight_the_night_that_began_yesterday_is_still_open() {
         let night = Window::default_off_peak()
-            .next_fit(Europe::Berlin, at("2026-01-10T02:00:00Z"), Duration::hours(1))
+            .next_fit(Europe::Berlin, at("2026-01-10T02:00:00Z"), Duration::hours(1), |_| false)
             .unwrap();
         assert_eq!(night.opens, at("2026-01-09T21:00:00Z"));
         assert_eq!(night.closes, at("2026-01-10T05:00:00Z"));
@@ -160,7 +184,7 @@ mod tests {
     #[test]
     fn work_that_no_longer_fits_waits_for_the_next_night() {
         let night = Window::default_off_peak()
-            .next_fit(Europe::Berlin, at("2026-01-10T04:30:00Z"), Duration::hours(1))
+            .next_fit(Europe::Berlin, at("2026-01-10T04:30:00Z"), Duration::hours(1), |_| false)
             .unwrap();
         assert_eq!(night.opens, at("2026-01-10T21:00:00Z"));
     }
@@ -180,8 +204,9 @@ mod tests {
         let window = Window::parse("02:10", "02:50").unwrap();
         let day = NaiveDate::from_ymd_opt(2026, 3, 8).unwrap();
         assert_eq!(window.opening_of(America::New_York, day), None);
-        let next =
-            window.next_fit(America::New_York, at("2026-03-08T06:00:00Z"), Duration::minutes(30)).unwrap();
+        let next = window
+            .next_fit(America::New_York, at("2026-03-08T06:00:00Z"), Duration::minutes(30), |_| false)
+            .unwrap();
         assert_eq!(next.opens, at("2026-03-09T06:10:00Z"));
     }
 
@@ -189,13 +214,25 @@ mod tests {
     fn far_zones_have_their_own_night() {
         let longest = Duration::hours(1);
         let kathmandu = Window::default_off_peak()
-            .next_fit(Asia::Kathmandu, at("2026-06-01T12:00:00Z"), longest)
+            .next_fit(Asia::Kathmandu, at("2026-06-01T12:00:00Z"), longest, |_| false)
             .unwrap();
         assert_eq!(kathmandu.opens, at("2026-06-01T16:15:00Z"));
         let kiritimati = Window::default_off_peak()
-            .next_fit(Pacific::Kiritimati, at("2026-06-01T07:00:00Z"), longest)
+            .next_fit(Pacific::Kiritimati, at("2026-06-01T07:00:00Z"), longest, |_| false)
             .unwrap();
         assert_eq!(kiritimati.opens, at("2026-06-01T08:00:00Z"));
+    }
+
+    #[test]
+    fn a_night_that_touches_a_blackout_is_passed_over() {
+        let holidays = |day: NaiveDate| ["2025-12-24", "2025-12-25"].contains(&day.to_string().as_str());
+        let next =
+            |window: Window, now| window.next_fit(Europe::Berlin, at(now), Duration::hours(1), holidays);
+        // The night of the 23rd ends on the 24th.
+        let night = next(Window::default_off_peak(), "2025-12-23T12:00:00Z").unwrap();
+        assert_eq!(night.opens, at("2025-12-26T21:00:00Z"));
+        let evening = Window::parse("20:00", "00:00").unwrap();
+        assert_eq!(next(evening, "2025-12-23T12:00:00Z").unwrap().opens, at("2025-12-23T19:00:00Z"));
     }
 
     #[test]
@@ -204,7 +241,8 @@ mod tests {
             Window::default_off_peak().next_fit(
                 Europe::Berlin,
                 at("2026-01-10T02:00:00Z"),
-                Duration::hours(10)
+                Duration::hours(10),
+                |_| false
             ),
             None
         );
@@ -219,7 +257,7 @@ mod tests {
         ) {
             let now = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
             let window = Window::default_off_peak();
-            if let Some(night) = window.next_fit(zone, now, Duration::minutes(work)) {
+            if let Some(night) = window.next_fit(zone, now, Duration::minutes(work), |_| false) {
                 let start = night.opens.max(now);
                 proptest::prop_assert!(night.fits(start, Duration::minutes(work)));
                 let local = start.with_timezone(&zone).time();

@@ -5,6 +5,7 @@ mod agent;
 mod event;
 mod fleet;
 mod health;
+mod policy;
 mod rollout;
 mod run;
 
@@ -13,6 +14,7 @@ pub use fleet::feature;
 
 use nightshift_domain::Time;
 use nightshift_domain::id::InvalidId;
+use nightshift_domain::selection::Mask;
 use pbjson_types::Timestamp;
 use std::fmt::Display;
 
@@ -82,6 +84,11 @@ fn all<P, D: TryFrom<P, Error = DecodeError>>(values: Vec<P>, field: &str) -> Re
 
 fn ids<T: TryFrom<String, Error = InvalidId>>(texts: Vec<String>, field: &str) -> Result<Vec<T>> {
     each(texts, field, |text| id(text, ""))
+}
+
+/// Masks for package names.
+fn masks(texts: Vec<String>, field: &str) -> Result<Vec<Mask>> {
+    each(texts, field, |text| Mask::new(text).map_err(|error| DecodeError::new("", error)))
 }
 
 /// A number that has less room in the domain.

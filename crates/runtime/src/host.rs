@@ -130,8 +130,10 @@ where
     let (jobs, waiting) = mpsc::channel(JOBS);
     let (facts, _) = broadcast::channel(OBSERVER_CAPACITY);
     let mut reader = Reader::new(setup.log.clone());
+    let mut newest = Time::MIN_UTC;
     let kept = setup.snapshots.load::<M>().map(|kept| {
         reader.resume(kept.heads, kept.cursors);
+        newest = kept.newest;
         kept.mind
     });
     let mind = (setup.mind)(kept);
@@ -146,6 +148,7 @@ where
         shutdown: setup.shutdown,
         facts,
         since_snapshot: 0,
+        newest,
         conflicted: Vec::new(),
         behind: false,
     };
@@ -163,6 +166,8 @@ struct Loop<M> {
     shutdown: CancellationToken,
     facts: broadcast::Sender<Arc<Fact>>,
     since_snapshot: usize,
+    /// When the newest fact that the mind knows was recorded.
+    newest: Time,
     /// Commands whose append came second: decided anew once the first writer's facts are read.
     conflicted: Vec<Command<M>>,
     /// The mind's own decision came second: it is not asked again before something new is read.
@@ -293,13 +298,14 @@ where
 
     /// Appends decisions and applies what became fact; answers for each decision by its place.
     async fn append(&mut self, decisions: Vec<Decision>) -> Vec<(usize, Result<usize, AppendError>)> {
-        let (results, facts) = self.writer.append(&mut self.reader, decisions).await;
+        let (results, facts) = self.writer.append(&mut self.reader, decisions, self.newest).await;
         facts.into_iter().for_each(|fact| self.apply(fact));
         results
     }
 
     fn apply(&mut self, fact: Fact) {
         self.mind.apply(&fact);
+        self.newest = self.newest.max(fact.at);
         self.since_snapshot += 1;
         // Nobody observes: fine.
         drop(self.facts.send(Arc::new(fact)));
@@ -308,7 +314,7 @@ where
     fn save(&mut self) -> anyhow::Result<()> {
         self.since_snapshot = 0;
         let (heads, cursors) = self.reader.progress();
-        self.snapshots.save(&Snapshot { mind: &self.mind, heads, cursors })
+        self.snapshots.save(&Snapshot { mind: &self.mind, newest: self.newest, heads, cursors })
     }
 }
 

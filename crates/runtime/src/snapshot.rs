@@ -14,6 +14,8 @@ use std::path::Path;
 pub struct Snapshot<M> {
     /// The mind.
     pub mind: M,
+    /// When the newest fact that it has seen was recorded.
+    pub newest: nightshift_domain::Time,
     /// The newest event of each chain that it has seen.
     pub heads: BTreeMap<Chain, Head>,
     /// The newest position read, by what was followed.
@@ -25,7 +27,7 @@ pub struct Snapshot<M> {
 pub struct Snapshots(sled::Db);
 
 /// Changes with the meaning of what is kept: a snapshot of another version is not read.
-const KEY: &str = "mind.v1";
+const KEY: &str = "mind.v2";
 
 impl Snapshots {
     /// Opens the folder. What is damaged is moved aside: the log has it all.

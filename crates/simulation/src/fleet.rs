@@ -85,5 +85,6 @@ fn vm(
         patch_mode,
         time_zone: rng.random_ratio(1, 4).then(|| *TIME_ZONES.choose(rng).unwrap_or(&Tz::UTC)),
         window: None,
+        automatic_updates: None,
     })
 }

@@ -9,10 +9,12 @@ use nightshift_domain::agent::{AgentIdentity, RefusedOrder};
 use nightshift_domain::event::Order;
 use nightshift_domain::gateway::{Gateway, Report};
 use nightshift_domain::health::Signal;
-use nightshift_domain::{Event, OrderId, RegionName, VmId};
+use nightshift_domain::{Event, OrderId, RegionName, Time, VmId};
 use nightshift_protocol::agent::v1 as wire;
 use nightshift_protocol::agent::v1::agent_gateway_service_server::AgentGatewayService;
-use nightshift_protocol::agent::v1::{report::Body, session_request, session_response};
+use nightshift_protocol::agent::v1::session_response::Message as Down;
+use nightshift_protocol::agent::v1::{report::Body, session_request};
+use nightshift_protocol::convert::{time, timestamp};
 use nightshift_runtime::status::{invalid, refused};
 use nightshift_runtime::{Clock, Host, Signals};
 use std::collections::BTreeMap;
@@ -108,16 +110,21 @@ impl Sessions {
                 fact = facts.recv() => fact,
             };
             match fact {
-                Ok(fact) => {
-                    if let Event::OrderPlaced { order } = &fact.event {
-                        self.send(order);
+                Ok(fact) => match &fact.event {
+                    Event::OrderPlaced { order } => self.hand(&order.vm, Down::Order(order.into())),
+                    Event::AssessmentsRequested { vms, not_after, .. } => {
+                        vms.iter().for_each(|vm| self.hand(vm, assess(*not_after)));
                     }
-                }
+                    _ => {}
+                },
                 Err(RecvError::Lagged(missed)) => {
                     tracing::warn!(missed, "orders may have been missed: sending all open ones again");
                     let live: Vec<VmId> = self.live().keys().cloned().collect();
                     for vm in live {
-                        self.open_orders(&vm).await?.iter().for_each(|order| self.send(order));
+                        self.open_orders(&vm)
+                            .await?
+                            .iter()
+                            .for_each(|order| self.hand(&vm, Down::Order(order.into())));
                     }
                 }
                 Err(RecvError::Closed) => return Ok(()),
@@ -169,11 +176,16 @@ impl Sessions {
         self.host.command(connected).await?;
         let vm = speaker.vm.clone();
         let last_report = self.host.look(move |gateway, _| gateway.last_report(&vm)).await?;
-        send(outbox, session_response::Message::Welcome(wire::Welcome { last_report })).await?;
+        send(outbox, Down::Welcome(wire::Welcome { last_report })).await?;
         // First listed, then read: an order in between is sent twice, never not at all.
         self.live().insert(speaker.vm.clone(), outbox.clone());
         for order in self.open_orders(&speaker.vm).await? {
-            send(outbox, session_response::Message::Order((&order).into())).await?;
+            send(outbox, Down::Order((&order).into())).await?;
+        }
+        let vm = speaker.vm.clone();
+        if let Some(not_after) = self.host.look(move |gateway, now| gateway.open_assessment(&vm, now)).await?
+        {
+            send(outbox, assess(not_after)).await?;
         }
         Ok(())
     }
@@ -204,7 +216,7 @@ impl Sessions {
             Err(nightshift_runtime::CommandError::Refused(refusal)) => return Err(refused(&refusal)),
             Err(error) => return Err(error.into()),
         }
-        send(outbox, session_response::Message::ReportStored(wire::ReportStored { number })).await
+        send(outbox, Down::ReportStored(wire::ReportStored { number })).await
     }
 
     async fn open_orders(&self, vm: &VmId) -> Result<Vec<Order>, nightshift_runtime::CommandError> {
@@ -213,13 +225,11 @@ impl Sessions {
     }
 
     /// Without waiting: an agent that does not read its orders loses its session and gets them with its next one.
-    fn send(&self, order: &Order) {
+    fn hand(&self, vm: &VmId, message: Down) {
         let mut live = self.live();
-        let Some(outbox) = live.get(&order.vm) else { return };
-        let response =
-            wire::SessionResponse { message: Some(session_response::Message::Order(order.into())) };
-        if outbox.try_send(Ok(response)).is_err() {
-            live.remove(&order.vm);
+        let Some(outbox) = live.get(vm) else { return };
+        if outbox.try_send(Ok(wire::SessionResponse { message: Some(message) })).is_err() {
+            live.remove(vm);
         }
     }
 
@@ -236,7 +246,11 @@ impl Sessions {
     }
 }
 
-async fn send(outbox: &Outbox, message: session_response::Message) -> Result<(), Status> {
+fn assess(not_after: Time) -> Down {
+    Down::Assess(wire::Assess { not_after: Some(timestamp(not_after)) })
+}
+
+async fn send(outbox: &Outbox, message: Down) -> Result<(), Status> {
     let response = wire::SessionResponse { message: Some(message) };
     outbox.send(Ok(response)).await.map_err(|_| Status::cancelled("the agent went away"))
 }
@@ -249,7 +263,10 @@ fn decode(report: wire::Report) -> Result<Report, Status> {
             let assessment = body.assessment.ok_or_else(|| invalid("report.assessed.assessment: missing"))?;
             Report::Assessed(assessment.try_into().map_err(invalid)?)
         }
-        Body::Accepted(body) => Report::Accepted(order(body.order)?),
+        Body::Accepted(body) => {
+            let began = time(report.at, "report.at").map_err(invalid)?;
+            Report::Accepted(order(body.order)?, began)
+        }
         Body::Finished(body) => {
             let result = body.result.ok_or_else(|| invalid("report.finished.result: missing"))?;
             Report::Finished(order(body.order)?, result.try_into().map_err(invalid)?)

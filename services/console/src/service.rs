@@ -3,6 +3,7 @@
 use crate::view::View;
 use crate::{events, views};
 use futures::stream::{self, BoxStream, StreamExt as _};
+use nightshift_domain::explain::explain;
 use nightshift_domain::{Partition, Refusal, RolloutId, VmId};
 use nightshift_event_log::{EventLog, ReadError, Recorded};
 use nightshift_protocol::api::v1 as api;
@@ -43,6 +44,13 @@ impl ConsoleService for Console {
         let id = VmId::new(request.into_inner().vm).map_err(invalid)?;
         let vm = get_vm(&self.host, id).await?;
         Ok(Response::new(api::GetVmResponse { vm: Some(vm) }))
+    }
+
+    async fn explain_vm(&self, request: Request<api::ExplainVmRequest>) -> Answer<api::ExplainVmResponse> {
+        let id = VmId::new(request.into_inner().vm).map_err(invalid)?;
+        let look = move |view: &View, now| explain(&id, &view.planner, &view.coordinator, now);
+        let reasons = self.host.look(look).await?.reasons.into_iter().map(views::reason).collect();
+        Ok(Response::new(api::ExplainVmResponse { reasons }))
     }
 
     async fn list_rollouts(&self, _: Request<api::ListRolloutsRequest>) -> Answer<api::ListRolloutsResponse> {
@@ -162,7 +170,7 @@ fn has_ended(rollout: &api::RolloutView) -> bool {
     let regions = || rollout.phases.iter().flat_map(|phase| &phase.regions);
     let busy = regions().any(|region| region.in_flight + region.soaking > 0);
     match rollout.state() {
-        api::RolloutState::Completed => true,
+        api::RolloutState::Completed | api::RolloutState::Expired => !busy,
         api::RolloutState::Cancelled | api::RolloutState::Halted => !busy,
         _ => false,
     }

@@ -1,8 +1,10 @@
 //! The view as the API shows it.
 
 use crate::view::View;
+use nightshift_domain::explain::Reason;
 use nightshift_domain::fleet::Vm;
-use nightshift_domain::rollout::{Phase, PhaseState, Rollout, Status};
+use nightshift_domain::planner::needs_approval;
+use nightshift_domain::rollout::{Ended, Phase, PhaseState, Rollout, Status};
 use nightshift_domain::run::{Run, Standing, Work};
 use nightshift_domain::{RegionName, RolloutId, Time, VmId};
 use nightshift_protocol::api::v1 as api;
@@ -39,11 +41,15 @@ pub(crate) fn rollout(view: &View, id: &RolloutId, rollout: &Rollout, now: Time)
         Status::Paused => (api::RolloutState::Paused, None, None),
         Status::Halted { region, why } => (api::RolloutState::Halted, region.as_ref(), Some(why)),
         Status::Cancelled => (api::RolloutState::Cancelled, None, None),
-        Status::Completed { cancelled: true } => (api::RolloutState::Cancelled, None, None),
-        Status::Completed { cancelled: false } => (api::RolloutState::Completed, None, None),
+        Status::Expired | Status::Completed { ended: Ended::Expired } => {
+            (api::RolloutState::Expired, None, None)
+        }
+        Status::Completed { ended: Ended::Cancelled } => (api::RolloutState::Cancelled, None, None),
+        Status::Completed { ended: Ended::Passed } => (api::RolloutState::Completed, None, None),
     };
     let phases = || (1..).zip(&rollout.phases);
-    let phases: Vec<_> = phases().map(|(number, phase)| phase_view(view, id, number, phase)).collect();
+    let phases: Vec<_> =
+        phases().map(|(number, phase)| phase_view(view, id, rollout, number, phase)).collect();
     let mut tally = nightshift_domain::rollout::Tally::default();
     rollout.phases.iter().for_each(|phase| tally += running_tally(view, id, phase));
     let over = matches!(rollout.status, Status::Completed { .. });
@@ -58,11 +64,13 @@ pub(crate) fn rollout(view: &View, id: &RolloutId, rollout: &Rollout, now: Time)
         ended_at: over.then(|| timestamp(rollout.changed)),
         actor: Some((&rollout.actor).into()),
         policy: Some((&rollout.policy).into()),
+        barred: rollout.barred.iter().map(Into::into).collect(),
+        certified: u32::try_from(rollout.certified.len()).unwrap_or(u32::MAX),
         as_of: Some(timestamp(now)),
     }
 }
 
-fn phase_view(view: &View, id: &RolloutId, number: u32, phase: &Phase) -> api::PhaseView {
+fn phase_view(view: &View, id: &RolloutId, rollout: &Rollout, number: u32, phase: &Phase) -> api::PhaseView {
     let state = match phase.state {
         PhaseState::Waiting => api::PhaseState::Waiting,
         PhaseState::Running if phase.ended().is_some() => api::PhaseState::Baking,
@@ -71,12 +79,13 @@ fn phase_view(view: &View, id: &RolloutId, number: u32, phase: &Phase) -> api::P
         PhaseState::Passed => api::PhaseState::Passed,
     };
     let regions = phase.planned.regions.iter().map(|planned| {
-        let turn = phase.turns.get(&planned.region).is_some_and(|turn| turn.is_held());
+        let turn = phase.turns.get(&planned.region);
         let mut region = api::RegionView {
             region: planned.region.to_string(),
             why: planned.why.clone(),
             vms: planned.vms,
-            turn,
+            turn: turn.is_some_and(|turn| turn.is_held()),
+            round: turn.map_or(0, |turn| turn.round),
             ..Default::default()
         };
         if let Some(run) = run(view, id, &planned.region) {
@@ -89,6 +98,7 @@ fn phase_view(view: &View, id: &RolloutId, number: u32, phase: &Phase) -> api::P
         state: state.into(),
         regions: regions.collect(),
         tally: Some((&running_tally(view, id, phase)).into()),
+        approval_needed: phase.state == PhaseState::Waiting && needs_approval(rollout, number - 1),
     }
 }
 
@@ -131,9 +141,9 @@ fn newest_run<'a>(view: &'a View, vm: &VmId, region: &RegionName) -> Option<(&'a
 
 fn progress(standing: &Standing) -> api::VmProgress {
     match standing {
-        Standing::Waiting | Standing::Called | Standing::Baselined { .. } => api::VmProgress::Waiting,
-        Standing::InFlight { work: Work::Soaking { .. }, .. } => api::VmProgress::Soaking,
-        Standing::InFlight { .. } => api::VmProgress::InFlight,
+        Standing::Waiting | Standing::Called { .. } | Standing::Baselined { .. } => api::VmProgress::Waiting,
+        Standing::InFlight(flight) if matches!(flight.work, Work::Soaking { .. }) => api::VmProgress::Soaking,
+        Standing::InFlight(_) => api::VmProgress::InFlight,
         Standing::Settled { .. } if standing.has_failed() => api::VmProgress::Failed,
         Standing::Settled { .. } => api::VmProgress::Healthy,
         Standing::Skipped { .. } => api::VmProgress::Skipped,
@@ -154,4 +164,10 @@ fn window(view: &View, vm: &Vm) -> String {
         whose(vm.window.is_some(), "the fleet's"),
         whose(vm.time_zone.is_some(), "its region's"),
     )
+}
+
+/// One link of an explanation.
+pub(crate) fn reason(reason: Reason) -> api::Reason {
+    let Reason { code, sentence, until } = reason;
+    api::Reason { code, sentence, until: until.map(timestamp) }
 }

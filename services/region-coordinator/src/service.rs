@@ -43,7 +43,7 @@ fn view(region: &RegionName, rollout: &RolloutId, run: &Run, wake: Option<Time>)
         region: region.to_string(),
         stage: run.current_stage().map(ToString::to_string).unwrap_or_default(),
         tally: Some((&run.tally()).into()),
-        in_flight: count(|standing| matches!(standing, Standing::InFlight { .. })),
+        in_flight: count(|standing| matches!(standing, Standing::InFlight(_))),
         waiting: count(|standing| matches!(standing, Standing::Waiting)),
         next_wake: wake.filter(|_| !run.is_completed()).map(timestamp),
         waiting_on: run.halted().map(|why| format!("a person, because {why}")).unwrap_or_default(),

@@ -32,7 +32,7 @@ impl Engine {
             }
             work.rounds += 1;
             let assessment = self.back_end.assess().await?;
-            if !work.take_in(&assessment, &record.order.classifications) {
+            if !work.take_in(&assessment, &record.order.selection) {
                 return Ok(work);
             }
         }

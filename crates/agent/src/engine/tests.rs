@@ -8,6 +8,8 @@ use chrono::Duration;
 use fake::{Fake, Machine, patch};
 use nightshift_domain::OrderId;
 use nightshift_domain::patch::{Classification, PatchState};
+use nightshift_domain::policy::Policy;
+use nightshift_domain::selection::{Mask, PackageVersion};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -44,7 +46,7 @@ impl Bench {
             not_after: now + Duration::days(2),
             deadline: now + deadline,
             reboot: RebootSetting::IfRequired,
-            classifications: vec![Classification::Critical, Classification::Security],
+            selection: Policy::default().selection(),
         }
     }
 
@@ -123,6 +125,37 @@ async fn the_selected_are_installed_and_every_patch_is_accounted_for() {
         })
         .collect();
     assert_eq!(kinds, ["accepted", "enabled", "finished", "assessed"]);
+}
+
+#[tokio::test]
+async fn an_order_s_selection_is_obeyed_to_the_version() {
+    let bench = Bench::new(lacking(&["certified", "newer", "barred", "masked"]));
+    let lacks = bench.fake.machine.lock().unwrap().lacks.clone();
+    let version = |name: &str| lacks.iter().find(|patch| patch.name == name).unwrap().version.clone();
+    let package = |name: &str, version: String| PackageVersion { name: name.into(), version };
+    let mut order = bench.order(NIGHT);
+    order.selection.exclude = vec![Mask::new("mask*").unwrap()];
+    order.selection.barred = vec![package("barred", version("barred"))];
+    order.selection.certified = Some(vec![
+        package("certified", version("certified")),
+        package("newer", "0.9".into()),
+        package("barred", version("barred")),
+        package("masked", version("masked")),
+    ]);
+    bench.engine().carry_out(order).await.unwrap();
+    let expected = [
+        ("certified", PatchState::Installed),
+        ("newer", PatchState::Excluded),
+        ("barred", PatchState::Excluded),
+        ("masked", PatchState::Excluded),
+    ];
+    assert_eq!(bench.states(), expected.map(|(name, state)| (name.to_owned(), state)).into());
+    assert_eq!(bench.installs(), ["install certified"]);
+    let why = |name: &str| {
+        let patches = bench.result().patches;
+        patches.into_iter().find(|patch| patch.name == name).unwrap().detail
+    };
+    assert!(why("newer").contains("certified") && why("barred").contains("barred"));
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use crate::back_end::{Package, Running, Said, Standing};
 use nightshift_domain::agent::InstallReport;
-use nightshift_domain::patch::{Assessment, Classification, Patch, PatchOutcome, PatchState, RebootStatus};
+use nightshift_domain::patch::{Assessment, Patch, PatchOutcome, PatchState, RebootStatus};
+use nightshift_domain::selection::{Choice, Selection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -43,34 +44,37 @@ pub struct Batch {
 }
 
 impl Work {
-    /// Every assessed patch once; those of the wanted classifications without an obstacle are to be installed.
-    pub fn new(assessment: Assessment, wanted: &[Classification]) -> Self {
+    /// Every assessed patch once; those that the selection chooses, and that have no obstacle, are to be installed.
+    pub fn new(assessment: Assessment, selection: &Selection) -> Self {
         let mut work = Self::default();
         for patch in assessment.patches {
-            let selected = wanted.contains(&patch.classification);
-            work.add(patch, selected);
+            let choice = selection.choose(&patch);
+            work.add(patch, choice);
         }
         work
     }
 
     /// Takes in what a later assessment found to be wanted; returns whether there is anything new to install.
-    pub fn take_in(&mut self, assessment: &Assessment, wanted: &[Classification]) -> bool {
-        let selected = assessment.patches.iter().filter(|patch| wanted.contains(&patch.classification));
-        for patch in selected {
-            self.add(patch.clone(), true);
+    pub fn take_in(&mut self, assessment: &Assessment, selection: &Selection) -> bool {
+        for patch in &assessment.patches {
+            match selection.choose(patch) {
+                Choice::NotSelected => {}
+                choice => self.add(patch.clone(), choice),
+            }
         }
         !self.to_install().is_empty()
     }
 
-    fn add(&mut self, patch: Patch, selected: bool) {
+    fn add(&mut self, patch: Patch, choice: Choice) {
         let known = |target: &Target| target.is(&patch.name, &patch.version);
         if self.targets.iter().any(known) {
             return;
         }
-        let (state, detail) = match (selected, patch.obstacle) {
-            (false, obstacle) => (PatchState::NotSelected, obstacle.unwrap_or_default()),
-            (true, Some(obstacle)) => (PatchState::Excluded, obstacle),
-            (true, None) => (PatchState::Pending, String::new()),
+        let (state, detail) = match (choice, patch.obstacle) {
+            (Choice::NotSelected, obstacle) => (PatchState::NotSelected, obstacle.unwrap_or_default()),
+            (Choice::Excluded(why), _) => (PatchState::Excluded, why),
+            (Choice::Selected, Some(obstacle)) => (PatchState::Excluded, obstacle),
+            (Choice::Selected, None) => (PatchState::Pending, String::new()),
         };
         let Patch { name, version, classification, .. } = patch;
         let outcome = PatchOutcome { name, version, classification, state, detail };

@@ -13,7 +13,8 @@ use nightshift_agent::spool::Spool;
 use nightshift_agent::store::Store;
 use nightshift_domain::agent::InstallReport;
 use nightshift_domain::event::Order;
-use nightshift_domain::patch::{Assessment, Classification, PatchState, RebootSetting};
+use nightshift_domain::patch::{Assessment, PatchState, RebootSetting};
+use nightshift_domain::policy::Policy;
 use nightshift_runtime::Clock;
 use std::collections::BTreeMap;
 use std::fs;
@@ -77,7 +78,7 @@ impl Machine {
             not_after: now + Duration::minutes(10),
             deadline: now + Duration::minutes(20),
             reboot: RebootSetting::Never,
-            classifications: vec![Classification::Critical, Classification::Security],
+            selection: Policy::default().selection(),
         }
     }
 

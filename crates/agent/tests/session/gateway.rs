@@ -1,5 +1,6 @@
 //! A gateway for one agent: keeps what it was told, and sends its order with each session until that has its end.
 
+use nightshift_domain::Time;
 use nightshift_domain::event::Order;
 use nightshift_protocol::agent::v1 as wire;
 use nightshift_protocol::agent::v1::agent_gateway_service_server::{
@@ -8,6 +9,7 @@ use nightshift_protocol::agent::v1::agent_gateway_service_server::{
 use nightshift_protocol::agent::v1::report::Body;
 use nightshift_protocol::agent::v1::session_request::Message as Up;
 use nightshift_protocol::agent::v1::session_response::Message as Down;
+use nightshift_protocol::convert::timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
@@ -33,6 +35,8 @@ pub struct Told {
     pub reports: Vec<wire::Report>,
     pub heartbeats: Vec<wire::Heartbeat>,
     pub order: Option<Order>,
+    /// Assessments that it asks for with each session.
+    pub assess: Vec<Time>,
 }
 
 #[derive(Clone)]
@@ -162,14 +166,17 @@ impl AgentGatewayService for Gateway {
             while let Ok(Some(request)) = requests.message().await {
                 match request.message.unwrap() {
                     Up::Hello(_) => {
-                        let (last_report, order) = {
+                        let (last_report, order, assess) = {
                             let mut told = gateway.told();
                             told.sessions += 1;
-                            (told.last_report(), told.open_order())
+                            (told.last_report(), told.open_order(), told.assess.clone())
                         };
                         say(Down::Welcome(wire::Welcome { last_report })).await;
                         if let Some(order) = order {
                             say(Down::Order((&order).into())).await;
+                        }
+                        for not_after in assess {
+                            say(Down::Assess(wire::Assess { not_after: Some(timestamp(not_after)) })).await;
                         }
                     }
                     Up::Heartbeat(heartbeat) => gateway.told().heartbeats.push(heartbeat),

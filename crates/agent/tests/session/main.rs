@@ -12,7 +12,8 @@ use nightshift_agent::run::run;
 use nightshift_agent::simulated::{Settings, SimulatedMachine};
 use nightshift_domain::agent::InstallReport;
 use nightshift_domain::event::Order;
-use nightshift_domain::patch::{Classification, RebootSetting, RebootStatus};
+use nightshift_domain::patch::{RebootSetting, RebootStatus};
+use nightshift_domain::policy::Policy;
 use nightshift_protocol::agent::v1::report::Body;
 use nightshift_runtime::Clock;
 use std::fs;
@@ -57,7 +58,7 @@ impl Night {
             not_after: now + Duration::days(30),
             deadline: now + Duration::days(30),
             reboot: RebootSetting::Always,
-            classifications: vec![Classification::Critical, Classification::Security],
+            selection: Policy::default().selection(),
         }
     }
 
@@ -192,4 +193,22 @@ async fn an_enrolled_machine_needs_its_token_no_more() {
     night.until(|told| told.sessions == 3 && told.last_report() == 3).await;
     agent.end().await;
     assert_eq!(night.gateway.told().enrolments, 2);
+}
+
+#[tokio::test]
+async fn asked_for_an_assessment_it_assesses_but_not_when_that_is_too_late() {
+    let night = Night::new().await;
+    let now = night.clock.now();
+    // The first is over already; of the others each is a wish of its own.
+    night.gateway.told().assess =
+        vec![now - Duration::hours(1), now + Duration::days(9), now + Duration::days(9)];
+    let agent = night.start(Settings::default());
+    let assessed = |told: &Told| {
+        told.reports.iter().filter(|report| matches!(report.body, Some(Body::Assessed(_)))).count()
+    };
+    // One at its start, and two that were asked for in time.
+    night.until(|told| assessed(told) >= 3).await;
+    night.gateway.told().order = Some(night.order());
+    agent.end().await;
+    assert_eq!(assessed(&night.gateway.told()), 3);
 }

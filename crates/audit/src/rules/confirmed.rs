@@ -1,5 +1,6 @@
 //! S7, the health half: a VM is settled as healthy only after its order was finished without a failure and then
-//! health-confirmed; by position in the region's partition.
+//! health-confirmed, and what is blamed for a failure is what its agent reported; by position in the region's
+//! partition.
 
 use crate::Record;
 use crate::findings::Findings;
@@ -7,7 +8,7 @@ use crate::history::History;
 use crate::report::Rule::S7;
 use nightshift_domain::agent::InstallReport;
 use nightshift_domain::event::Outcome;
-use nightshift_domain::patch::{PatchState, RebootStatus};
+use nightshift_domain::patch::{Blame, PatchState, RebootStatus};
 use nightshift_domain::{Event, OrderId};
 use std::collections::BTreeMap;
 
@@ -46,6 +47,9 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
                 Event::VmSettled { order, outcome: Outcome::Healthy, .. } => {
                     settled_healthy(order, orders.entry(order).or_default(), record, findings);
                 }
+                Event::VmSettled { order, blamed, .. } if !blamed.is_empty() => {
+                    blamed_rightly(order, blamed, orders.entry(order).or_default(), record, findings);
+                }
                 _ => {}
             }
         }
@@ -82,5 +86,27 @@ fn failure(result: &InstallReport) -> Option<&'static str> {
         Some("its VM did not come back from its reboot")
     } else {
         None
+    }
+}
+
+/// A failure is excused when a version to blame is barred: a version that the VM never had excuses nothing.
+fn blamed_rightly(
+    order: &OrderId,
+    blamed: &[Blame],
+    said: &Said<'_>,
+    record: &Record,
+    findings: &mut Findings,
+) {
+    // An order that was never placed is S9's to tell.
+    let Some(placed) = said.placed else { return };
+    let (first, result) = said.finished.map_or((placed, None), |(finished, result)| (finished, Some(result)));
+    for Blame { patch, direct } in blamed {
+        let state = if *direct { PatchState::Failed } else { PatchState::Installed };
+        let reported = result.into_iter().flat_map(|result| &result.patches).any(|reported| {
+            reported.name == patch.name && reported.version == patch.version && reported.state == state
+        });
+        findings.test(S7, reported, first, record, || {
+            format!("{patch} is blamed for order {order}, and was not reported as {state:?}")
+        });
     }
 }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
     flights_of_pairs(history, findings);
     flights_in_turns(history, findings);
+    rounds_in_turns(history, findings);
     turns_of_pairs(history, findings);
 }
 
@@ -97,10 +98,11 @@ fn in_order<'f, 'a>(one: &'f Flight<'a>, other: &'f Flight<'a>) -> (&'f Flight<'
 fn flights_in_turns(history: &History<'_>, findings: &mut Findings) {
     for flight in history.all_flights() {
         let (rollout, region, vm) = (&flight.order.rollout, flight.region, &flight.order.vm);
-        let turns = history.rollouts.turns(rollout, region);
+        let turns = history.rollouts.get(rollout).map_or(&[][..], |rollout| rollout.turns(region));
         let Some(turn) = turns.iter().rfind(|turn| turn.holds(flight.placed.at)) else {
             let earlier = turns.iter().rfind(|turn| turn.granted.at < flight.placed.at);
-            let started = history.runs.get(region, rollout).and_then(|run| run.started());
+            let run = history.runs.get(region, rollout);
+            let started = run.and_then(|run| run.round_at(flight.placed.position)).map(|round| round.started);
             let first = earlier.and_then(|turn| turn.ended).or(started).unwrap_or(flight.placed);
             findings.test(S1, false, first, flight.placed, || {
                 format!("VM {vm} is ordered while rollout {rollout} holds no turn in region {region}")
@@ -111,6 +113,38 @@ fn flights_in_turns(history: &History<'_>, findings: &mut Findings) {
         findings.test(S1, outlasted.is_none(), flight.placed, outlasted.unwrap_or(flight.placed), || {
             format!("the turn of region {region} ends while VM {vm} is in flight")
         });
+    }
+}
+
+/// By time: each round of a run is in the turn that was granted for it, and the turn ends only when the run said that
+/// its round is completed.
+fn rounds_in_turns(history: &History<'_>, findings: &mut Findings) {
+    for (region, rollout, run) in history.runs.all() {
+        let turns = history.rollouts.get(rollout).map_or(&[][..], |rollout| rollout.turns(region));
+        for round in &run.rounds {
+            let (phase, number) = (round.phase, round.number);
+            let of_round = || turns.iter().filter(|turn| (turn.phase, turn.round) == (phase, number));
+            let held = of_round().any(|turn| turn.holds(round.started.at));
+            let turn = of_round().next_back().or(turns.last());
+            let first = turn.map_or(round.started, |turn| turn.ended.unwrap_or(turn.granted));
+            findings.test(S1, held, first, round.started, || {
+                format!(
+                    "the run of rollout {rollout} in region {region} starts round {number} out of its turn"
+                )
+            });
+        }
+        for turn in turns {
+            let Some(ended) = turn.ended else { continue };
+            let round = run.rounds.iter().rfind(|round| round.number == turn.round);
+            let over = round.is_none_or(|round| round.completed.is_some_and(|done| done.at <= ended.at));
+            let first = round.map_or(turn.granted, |round| round.completed.unwrap_or(round.started));
+            findings.test(S1, over, first, ended, || {
+                let number = turn.round;
+                format!(
+                    "the turn of region {region} ends before round {number} of rollout {rollout} is completed"
+                )
+            });
+        }
     }
 }
 

@@ -51,20 +51,13 @@ fn one_zone_at_a_time(flights: &[Flight<'_>], findings: &mut Findings) {
 }
 
 fn members_stand_where_they_stand(history: &History<'_>, findings: &mut Findings) {
-    for (region, _, run) in history.runs.all() {
-        for (enlisted, members) in &run.enlisted {
-            for member in *members {
-                let vm = &member.vm;
-                let mut models = history.fleet.models(vm, enlisted.at);
-                let agrees =
-                    models.any(|(_, model)| model.region == *region && model.placement == member.placement);
-                let first = history.fleet.last_word(vm, enlisted.at).unwrap_or(enlisted);
-                findings.test(S3, agrees, first, enlisted, || {
-                    format!(
-                        "VM {vm} is enlisted in region {region}, in a place where the fleet does not have it"
-                    )
-                });
-            }
-        }
+    for (region, enlisted, member) in history.runs.enlisted() {
+        let vm = &member.vm;
+        let mut models = history.fleet.models(vm, enlisted.at);
+        let agrees = models.any(|(_, model)| model.region == *region && model.placement == member.placement);
+        let first = history.fleet.last_word(vm, enlisted.at).unwrap_or(enlisted);
+        findings.test(S3, agrees, first, enlisted, || {
+            format!("VM {vm} is enlisted in region {region}, in a place where the fleet does not have it")
+        });
     }
 }

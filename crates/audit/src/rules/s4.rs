@@ -1,6 +1,8 @@
-//! S4: no two update domains of one availability set have VMs in flight at the same time, and never the whole set;
-//! by position in the region's partition.
+//! S4: no two update domains of one availability set have VMs in flight at the same time, never the whole set, and
+//! never more than a fifth of it (a set of fewer than ten: one, REQUIREMENTS.md B8); by position in the region's
+//! partition, whatever rollouts the orders are of.
 
+use crate::allowance;
 use crate::findings::Findings;
 use crate::fleet::Group;
 use crate::flight::{Airborne, Change, Flight, changes};
@@ -8,6 +10,7 @@ use crate::history::History;
 use crate::report::Rule::S4;
 use nightshift_domain::AvailabilitySetId;
 use nightshift_domain::fleet::Placement;
+use std::collections::BTreeSet;
 
 pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
     for flights in history.flights.values() {
@@ -19,7 +22,7 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
                     findings.tested(S4);
                     one_update_domain(flight, set, update_domain, &airborne, findings);
                     airborne.begins(set, flight);
-                    never_the_whole(history, flight, set, &airborne, findings);
+                    a_fifth_and_never_the_whole(history, flight, set, &airborne, findings);
                 }
                 Change::Ends(flight) => {
                     if let Some((set, _)) = set(flight) {
@@ -60,18 +63,28 @@ fn one_update_domain<'a>(
     }
 }
 
-fn never_the_whole<'a>(
+fn a_fifth_and_never_the_whole<'a>(
     history: &History<'a>,
     flight: &Flight<'a>,
     set: &'a AvailabilitySetId,
     airborne: &BySet<'_, 'a>,
     findings: &mut Findings,
 ) {
-    let vms = airborne.under(&set).map(|flight| &flight.order.vm).collect();
-    if history.fleet.whole(Group::Set(flight.region, set), flight.placed.at, &vms) {
-        let first = airborne.under(&set).next().map_or(flight.placed, |first| first.placed);
+    if airborne.under(&set).len() < 2 {
+        return;
+    }
+    let (vm, group) = (&flight.order.vm, Group::Set(flight.region, set));
+    let vms: BTreeSet<_> = airborne.under(&set).map(|flight| &flight.order.vm).collect();
+    let first = airborne.under(&set).next().map_or(flight.placed, |first| first.placed);
+    let (flying, size) = (vms.len(), history.size_for(group, flight));
+    let most = allowance::of_set(size);
+    if flying > most {
         let sentence =
-            format!("with VM {} all {} VMs of set {set} are in flight", flight.order.vm, vms.len());
+            format!("with VM {vm} {flying} of the {size} VMs of set {set} are in flight; {most} may");
+        findings.collide(S4, first, flight.placed, sentence);
+    }
+    if history.fleet.whole(group, flight.placed.at, &vms) {
+        let sentence = format!("with VM {vm} all {flying} VMs of set {set} are in flight");
         findings.collide(S4, first, flight.placed, sentence);
     }
 }

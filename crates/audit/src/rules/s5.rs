@@ -1,6 +1,6 @@
 //! S5: of a subscription's VMs in a region that are in no zone and no availability set, never more than the
-//! policy's share are in flight (one may always go), and never all of two or more; by position in the region's
-//! partition.
+//! policy's share are in flight (one may always go), and never all of two or more; and in a region never more than the
+//! policy's bound. By position in the region's partition, whatever rollouts the orders are of.
 
 use crate::allowance;
 use crate::findings::Findings;
@@ -14,16 +14,19 @@ use std::collections::BTreeSet;
 
 pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
     for flights in history.flights.values() {
-        let mut airborne = Airborne::none();
+        let (mut airborne, mut of_region) = (Airborne::none(), Airborne::none());
         for change in changes(flights) {
             match change {
                 Change::Begins(flight) => {
+                    of_region.begins((), flight);
+                    within_the_bound(history, flight, &of_region, findings);
                     let Some(subscription) = subscription(flight) else { continue };
                     findings.tested(S5);
                     airborne.begins(subscription, flight);
                     within_the_share(history, flight, subscription, &airborne, findings);
                 }
                 Change::Ends(flight) => {
+                    of_region.ends(&(), flight);
                     if let Some(subscription) = subscription(flight) {
                         airborne.ends(&subscription, flight);
                     }
@@ -47,11 +50,12 @@ fn within_the_share<'a>(
     findings: &mut Findings,
 ) {
     let group = Group::Standalone(flight.region, of);
-    let registered = history.fleet.size(group, flight.placed.at);
-    let most = allowance::in_flight(history.policy(flight.region, &flight.order.rollout), registered);
+    let now = history.fleet.size(group, flight.placed.at);
+    let registered = history.size_for(group, flight);
+    let most = allowance::in_flight(history.layout_policy(flight), registered);
     let in_flight = airborne.under(&of);
     // Counting each VM once costs time where many are in flight, and is only needed where there are too many flights.
-    if in_flight.len() <= most && in_flight.len() < registered.max(2) {
+    if in_flight.len() <= most && in_flight.len() < now.max(2) {
         return;
     }
     let vms: BTreeSet<&VmId> = airborne.under(&of).map(|flight| &flight.order.vm).collect();
@@ -63,29 +67,43 @@ fn within_the_share<'a>(
         findings.collide(S5, first, flight.placed, sentence);
     }
     if history.fleet.whole(group, flight.placed.at, &vms) {
-        let sentence = format!(
-            "with VM {vm} all {registered} VMs of subscription {of} in region {region} are in flight"
-        );
+        let sentence =
+            format!("with VM {vm} all {now} VMs of subscription {of} in region {region} are in flight");
         findings.collide(S5, first, flight.placed, sentence);
     }
 }
 
+fn within_the_bound<'f, 'a>(
+    history: &History<'a>,
+    flight: &'f Flight<'a>,
+    of_region: &Airborne<'f, 'a, ()>,
+    findings: &mut Findings,
+) {
+    let policies = history.policies(&flight.order.rollout, flight.placed.at);
+    // No bound is the largest one.
+    let most =
+        policies.map(|(_, policy)| policy.max_in_flight.map_or(usize::MAX, |most| most as usize)).max();
+    let Some(most) = most.filter(|most| *most < usize::MAX) else { return };
+    let mut flying = of_region.under(&());
+    let (count, first) = (flying.len(), flying.next().map_or(flight.placed, |first| first.placed));
+    findings.test(S5, count <= most, first, flight.placed, || {
+        let (vm, region) = (&flight.order.vm, flight.region);
+        format!("with VM {vm} {count} VMs of region {region} are in flight; its bound is {most}")
+    });
+}
+
 fn members_belong_to_whom_they_belong(history: &History<'_>, findings: &mut Findings) {
-    for (_, _, run) in history.runs.all() {
-        for (enlisted, members) in &run.enlisted {
-            for member in *members {
-                let mut models = history.fleet.models(&member.vm, enlisted.at).peekable();
-                // A VM that is not registered at all is S3's to tell.
-                if models.peek().is_none() {
-                    continue;
-                }
-                let agrees = models.any(|(_, model)| model.subscription == member.subscription);
-                let first = history.fleet.last_word(&member.vm, enlisted.at).unwrap_or(enlisted);
-                findings.test(S5, agrees, first, enlisted, || {
-                    let (vm, subscription) = (&member.vm, &member.subscription);
-                    format!("VM {vm} is enlisted as subscription {subscription}'s, and is not")
-                });
-            }
+    for (_, enlisted, member) in history.runs.enlisted() {
+        let mut models = history.fleet.models(&member.vm, enlisted.at).peekable();
+        // A VM that is not registered at all is S3's to tell.
+        if models.peek().is_none() {
+            continue;
         }
+        let agrees = models.any(|(_, model)| model.subscription == member.subscription);
+        let first = history.fleet.last_word(&member.vm, enlisted.at).unwrap_or(enlisted);
+        findings.test(S5, agrees, first, enlisted, || {
+            let (vm, subscription) = (&member.vm, &member.subscription);
+            format!("VM {vm} is enlisted as subscription {subscription}'s, and is not")
+        });
     }
 }

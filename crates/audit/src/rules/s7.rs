@@ -1,12 +1,19 @@
-//! S7: a step starts only after the step before it in its lane is health-confirmed within its failure budget; by
-//! position in the region's partition.
+//! S7: a step starts only after the step before it in its lane is health-confirmed within its failure budget; and no
+//! order is placed once a budget of a step, a zone or the region is spent, before a release. By position in the
+//! region's partition.
+//!
+//! What counts as failed: a VM that settled badly in this round, unless it had failed in a round before, a person
+//! accepted the failure by having the rollout go on, or one of the versions to blame was barred by then.
+
+mod failures;
 
 use crate::Record;
-use crate::allowance;
 use crate::findings::Findings;
 use crate::flight::Flight;
 use crate::history::History;
 use crate::report::Rule::S7;
+use failures::Failures;
+use nightshift_domain::event::Outcome;
 use nightshift_domain::layout::StepKey;
 use nightshift_domain::{AvailabilitySetId, Event, RegionName, RolloutId, VmId, ZoneName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +26,12 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
         let mut runs = BTreeMap::<&RolloutId, Steps>::new();
         for record in records {
             let rollout = match &record.event {
-                Event::StepStarted { rollout, .. } | Event::StepEnded { rollout, .. } => rollout,
+                Event::RunStarted { rollout, .. }
+                | Event::RunEnlisted { rollout, .. }
+                | Event::StepStarted { rollout, .. }
+                | Event::StepEnded { rollout, .. }
+                | Event::VmSettled { rollout, .. }
+                | Event::RunReleased { rollout, .. } => rollout,
                 Event::OrderPlaced { order } => &order.rollout,
                 _ => continue,
             };
@@ -27,7 +39,7 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
             steps.take(record, &flights, findings);
         }
     }
-    runs_keep_the_policy(history, findings);
+    rounds_keep_the_policy(history, findings);
 }
 
 /// Steps of one lane follow one another.
@@ -61,97 +73,102 @@ struct Steps<'h, 'a> {
     history: &'h History<'a>,
     region: &'a RegionName,
     rollout: &'a RolloutId,
-    /// The last step of each lane.
+    /// The last step of each lane of the round.
     lanes: BTreeMap<Lane<'a>, Step<'h, 'a>>,
-    /// The lane of the last step that contains the VM.
-    lane_of: BTreeMap<&'a VmId, Lane<'a>>,
+    /// The step in which each VM of the round is, as far as steps have started.
+    step_of: BTreeMap<&'a VmId, &'a StepKey>,
+    failures: Failures<'a>,
 }
 
 impl<'h, 'a> Steps<'h, 'a> {
     fn of(history: &'h History<'a>, region: &'a RegionName, rollout: &'a RolloutId) -> Self {
-        Self { history, region, rollout, lanes: BTreeMap::new(), lane_of: BTreeMap::new() }
+        let failures = Failures::default();
+        Self { history, region, rollout, lanes: BTreeMap::new(), step_of: BTreeMap::new(), failures }
     }
 
     fn take(&mut self, record: &'a Record, flights: &BTreeMap<u64, &'h Flight<'a>>, findings: &mut Findings) {
         match &record.event {
+            Event::RunStarted { .. } => {
+                self.lanes.clear();
+                self.step_of.clear();
+                self.failures.begin_round();
+            }
+            Event::RunEnlisted { members, .. } => self.failures.enlist(members),
             Event::StepStarted { step, vms, .. } => {
                 if let Some(before) = self.lanes.get(&Lane::of(step)) {
-                    self.may_follow(before, step, record, findings);
+                    let (key, started, ended) = (before.key, before.started, before.ended);
+                    findings.test(S7, ended.is_some(), started, record, || {
+                        format!("step {step} starts before step {key} has ended")
+                    });
+                    self.failures.step_within_budget(self.history, self.rollout, key, record, findings);
                 }
-                self.lane_of.extend(vms.iter().map(|vm| (vm, Lane::of(step))));
+                self.step_of.extend(vms.iter().map(|vm| (vm, step)));
+                self.failures.start_step(step, vms.len());
                 let vms = vms.iter().collect();
                 let step = Step { key: step, vms, started: record, ended: None, flights: Vec::new() };
                 self.lanes.insert(Lane::of(step.key), step);
             }
-            Event::StepEnded { step, .. } => {
-                let open = self
-                    .lanes
-                    .get_mut(&Lane::of(step))
-                    .filter(|open| open.key == step && open.ended.is_none());
-                let Some(open) = open else { return };
-                for flight in &open.flights {
-                    let settled = flight.settled.is_some_and(|settled| settled.position < record.position);
-                    findings.test(S7, settled, flight.placed, record, || {
-                        format!("step {step} ends while VM {} is in flight", flight.order.vm)
-                    });
-                }
-                open.ended = Some(record);
-            }
+            Event::StepEnded { step, .. } => self.end(step, record, findings),
             Event::OrderPlaced { order } => {
-                let step = self.lane_of.get(&order.vm).and_then(|lane| self.lanes.get_mut(lane));
-                let started =
-                    || self.history.runs.get(self.region, self.rollout).and_then(|run| run.started());
-                let last = step.as_ref().map(|step| step.ended.unwrap_or(step.started));
-                let open = step.filter(|step| step.ended.is_none() && step.vms.contains(&order.vm));
-                findings.test(S7, open.is_some(), last.or_else(started).unwrap_or(record), record, || {
-                    format!(
-                        "VM {} is ordered outside a step that is started, not ended, and contains it",
-                        order.vm
-                    )
-                });
-                if let Some(step) = open {
-                    step.flights.extend(flights.get(&record.position));
+                self.ordered(&order.vm, record, flights, findings);
+                self.failures.within_budgets(self.history, self.rollout, record, findings);
+            }
+            Event::VmSettled { vm, outcome: Outcome::Failed { .. }, blamed, .. } => {
+                let step = self.step_of.get(vm).copied();
+                self.failures.failed(vm, step, blamed, record);
+            }
+            Event::RunReleased { .. } => {
+                let run = self.history.runs.get(self.region, self.rollout);
+                if run.is_some_and(|run| run.accepted_at(record.position)) {
+                    self.failures.accept();
                 }
             }
             _ => {}
         }
     }
 
-    fn may_follow(&self, before: &Step<'_, '_>, step: &StepKey, record: &Record, findings: &mut Findings) {
-        findings.test(S7, before.ended.is_some(), before.started, record, || {
-            format!("step {step} starts before step {} has ended", before.key)
-        });
-        if before.ended.is_none() {
-            return;
+    fn end(&mut self, step: &'a StepKey, record: &'a Record, findings: &mut Findings) {
+        let lane = self.lanes.get_mut(&Lane::of(step));
+        let Some(open) = lane.filter(|open| open.key == step && open.ended.is_none()) else { return };
+        for flight in &open.flights {
+            let settled = flight.settled.is_some_and(|settled| settled.position < record.position);
+            findings.test(S7, settled, flight.placed, record, || {
+                format!("step {step} ends while VM {} is in flight", flight.order.vm)
+            });
         }
+        open.ended = Some(record);
+    }
+
+    fn ordered(
+        &mut self,
+        vm: &VmId,
+        record: &'a Record,
+        flights: &BTreeMap<u64, &'h Flight<'a>>,
+        findings: &mut Findings,
+    ) {
+        let step = self.step_of.get(vm).and_then(|step| self.lanes.get_mut(&Lane::of(step)));
         let run = self.history.runs.get(self.region, self.rollout);
-        let released = run.and_then(|run| run.released_before(record.position));
-        // Of each VM the last outcome. What failed before a person had the run go on is accepted thereby.
-        let outcomes: BTreeMap<_, _> =
-            before.flights.iter().map(|f| (&f.order.vm, (f.settled, f.healthy()))).collect();
-        let failures = outcomes
-            .values()
-            .filter_map(|(settled, healthy)| (*healthy == Some(false)).then_some(*settled)?);
-        let failures: Vec<_> =
-            failures.filter(|failure| released.is_none_or(|released| failure.position > released)).collect();
-        let budget = allowance::failures(self.history.policy(self.region, self.rollout), outcomes.len());
-        let last = failures.iter().max_by_key(|failure| failure.position).copied().unwrap_or(before.started);
-        findings.test(S7, failures.len() <= budget, last, record, || {
-            let (failed, ordered, key) = (failures.len(), outcomes.len(), before.key);
-            format!(
-                "step {step} starts after {failed} of {ordered} VMs failed in {key}; its budget is {budget}"
-            )
+        let round = run.and_then(|run| run.round_at(record.position));
+        let last = step.as_ref().map(|step| step.ended.unwrap_or(step.started));
+        let first = last.or(round.map(|round| round.started)).unwrap_or(record);
+        let open = step.filter(|step| step.ended.is_none() && step.vms.contains(vm));
+        findings.test(S7, open.is_some(), first, record, || {
+            format!("VM {vm} is ordered outside a step that is started, not ended, and contains it")
         });
+        if let Some(step) = open {
+            step.flights.extend(flights.get(&record.position));
+        }
     }
 }
 
-/// The budgets of a run are those that were asked for.
-fn runs_keep_the_policy(history: &History<'_>, findings: &mut Findings) {
+/// Each round goes by the policy of its rollout.
+fn rounds_keep_the_policy(history: &History<'_>, findings: &mut Findings) {
     for (region, rollout, run) in history.runs.all() {
-        if let Some((requested, policy)) = history.rollouts.requested(rollout)
-            && let Some(started) = run.started()
-        {
-            findings.test(S7, run.policy() == Some(policy), requested, started, || {
+        for round in &run.rounds {
+            let policies: Vec<_> = history.policies(rollout, round.started.at).collect();
+            let Some((Some(said), _)) = policies.last() else { continue };
+            let kept = policies.iter().any(|(_, policy)| *policy == round.policy);
+            findings.test(S7, kept, said, round.started, || {
                 format!(
                     "the run of rollout {rollout} in region {region} has another policy than was asked for"
                 )

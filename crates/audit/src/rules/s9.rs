@@ -1,19 +1,55 @@
-//! S9: each order is placed once, executed at most once, not after its `not_after`, by its own VM, and settled once.
+//! S9: each order is placed once, executed at most once, not after its `not_after`, by its own VM, and settled once; a
+//! VM has at most one order in each round of a rollout, and never two at the same time, whatever rollouts they are of.
 
 use crate::Record;
 use crate::findings::Findings;
+use crate::flight::{Airborne, Change, Flight, changes};
 use crate::history::History;
 use crate::report::Rule::S9;
 use nightshift_domain::event::Order;
 use nightshift_domain::{Event, OrderId, RolloutId, VmId};
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
     let placed = placed_once(history, findings);
     for records in history.regions.values() {
-        let mut orders = Orders { anywhere: &placed, here: BTreeMap::new() };
+        let mut orders = Orders { anywhere: &placed, here: BTreeMap::new(), unsettled: BTreeMap::new() };
         for record in records {
             orders.take(record, findings);
+        }
+    }
+    for flights in history.flights.values() {
+        once_a_round(flights, findings);
+        one_at_a_time(flights, findings);
+    }
+}
+
+fn once_a_round(flights: &[Flight<'_>], findings: &mut Findings) {
+    let mut ordered = BTreeMap::<(&VmId, &RolloutId, u32), &Record>::new();
+    for flight in flights {
+        let (vm, rollout) = (&flight.order.vm, &flight.order.rollout);
+        let Some((_, round)) = flight.round else { continue };
+        let first = *ordered.entry((vm, rollout, round)).or_insert(flight.placed);
+        findings.test(S9, std::ptr::eq(first, flight.placed), first, flight.placed, || {
+            format!("VM {vm} is ordered twice in round {round} of rollout {rollout}")
+        });
+    }
+}
+
+fn one_at_a_time(flights: &[Flight<'_>], findings: &mut Findings) {
+    let mut airborne = Airborne::none();
+    for change in changes(flights) {
+        match change {
+            Change::Begins(flight) => {
+                let vm = &flight.order.vm;
+                if let Some(other) = airborne.under(&vm).next() {
+                    let sentence = format!("VM {vm} is ordered while it is in flight for another order");
+                    findings.collide(S9, other.placed, flight.placed, sentence);
+                }
+                airborne.begins(vm, flight);
+            }
+            Change::Ends(flight) => airborne.ends(&&flight.order.vm, flight),
         }
     }
 }
@@ -56,6 +92,8 @@ struct Fate<'a> {
 struct Orders<'p, 'a> {
     anywhere: &'p BTreeMap<&'a OrderId, &'a Record>,
     here: BTreeMap<&'a OrderId, Fate<'a>>,
+    /// Orders of each rollout that are not settled yet.
+    unsettled: BTreeMap<&'a RolloutId, BTreeSet<&'a OrderId>>,
 }
 
 impl<'a> Orders<'_, 'a> {
@@ -63,14 +101,17 @@ impl<'a> Orders<'_, 'a> {
         match &record.event {
             Event::OrderPlaced { order } => {
                 let fate = Fate { order, placed: record, accepted: None, finished: None, settled: None };
-                self.here.entry(&order.id).or_insert(fate);
+                if let Entry::Vacant(entry) = self.here.entry(&order.id) {
+                    entry.insert(fate);
+                    self.unsettled.entry(&order.rollout).or_default().insert(&order.id);
+                }
             }
-            Event::OrderAccepted { vm, order, .. } => {
+            Event::OrderAccepted { vm, order, began, .. } => {
                 let Some(fate) = self.known(order, vm, record, findings) else { return };
                 once(order, &mut fate.accepted, record, "accepted", findings);
                 let not_after = fate.order.not_after;
-                findings.test(S9, record.at <= not_after, fate.placed, record, || {
-                    format!("order {order} is accepted at {}, after its last moment {not_after}", record.at)
+                findings.test(S9, *began <= not_after, fate.placed, record, || {
+                    format!("order {order} was begun at {began}, after its last moment {not_after}")
                 });
             }
             Event::OrderFinished { vm, order, .. } => {
@@ -93,6 +134,10 @@ impl<'a> Orders<'_, 'a> {
                 findings.test(S9, fate.order.rollout == *rollout, fate.placed, record, || {
                     format!("order {order} is settled by rollout {rollout}, which did not place it")
                 });
+                let placed_by = &fate.order.rollout;
+                if let Some(unsettled) = self.unsettled.get_mut(placed_by) {
+                    unsettled.remove(order);
+                }
             }
             Event::RunCompleted { rollout, .. } => self.completed(rollout, record, findings),
             _ => {}
@@ -124,10 +169,12 @@ impl<'a> Orders<'_, 'a> {
     }
 
     fn completed(&self, rollout: &RolloutId, record: &Record, findings: &mut Findings) {
-        for fate in self.here.values().filter(|fate| fate.order.rollout == *rollout) {
-            findings.test(S9, fate.settled.is_some(), fate.placed, record, || {
-                format!("the run of rollout {rollout} completes before order {} is settled", fate.order.id)
-            });
+        findings.tested(S9);
+        let unsettled = self.unsettled.get(rollout).into_iter().flatten();
+        for fate in unsettled.filter_map(|order| self.here.get(order)) {
+            let order = &fate.order.id;
+            let sentence = format!("the run of rollout {rollout} completes before order {order} is settled");
+            findings.collide(S9, fate.placed, record, sentence);
         }
     }
 }

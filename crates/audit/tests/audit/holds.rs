@@ -9,18 +9,21 @@ use nightshift_domain::health::Baseline;
 /// The run of west is held between a1 and a2, or later; a person paused the rollout before.
 fn hold(story: &mut Story, held_before: &str, resumed: bool) {
     let stop = [Event::RolloutPaused { rollout: monthly(), actor: actor() }];
-    let go = Event::RolloutResumed { rollout: monthly(), actor: actor() };
+    let go = Event::RolloutResumed { rollout: monthly(), accepted: 0, actor: actor() };
     story.insert_after("TurnGranted west", stop.into_iter().chain(resumed.then_some(go)));
     let minutes = (story.time("StepStarted a2") - story.time("RolloutPaused")).num_minutes();
     story.delay("RolloutPaused", minutes);
     if resumed {
         story.delay("RolloutResumed", minutes);
     }
-    story.insert_before(held_before, Event::RunHeld { rollout: monthly(), why: "it was paused".into() });
+    story.insert_before(
+        held_before,
+        Event::RunHeld { rollout: monthly(), stops: 1, why: "it was paused".into() },
+    );
 }
 
 fn released() -> Event {
-    Event::RunReleased { rollout: monthly() }
+    Event::RunReleased { rollout: monthly(), accepted: true }
 }
 
 #[test]
@@ -75,7 +78,10 @@ fn s10_is_broken() {
                     hold(story, "StepStarted a2", true);
                     story.insert_after("RunHeld", [released()]);
                     let why = "it was paused".to_owned();
-                    story.insert_before("OrderPlaced a2", Event::RunHeld { rollout: monthly(), why });
+                    story.insert_before(
+                        "OrderPlaced a2",
+                        Event::RunHeld { rollout: monthly(), stops: 1, why },
+                    );
                 },
                 events: ("RunHeld", "OrderPlaced a2"),
             },
@@ -87,7 +93,7 @@ fn s10_is_broken() {
                     // Later, for the next turn: too late for the release.
                     story.insert_before(
                         "PhaseStarted 1",
-                        Event::RolloutResumed { rollout: monthly(), actor: actor() },
+                        Event::RolloutResumed { rollout: monthly(), accepted: 0, actor: actor() },
                     );
                 },
                 events: ("RunHeld", "RunReleased"),
@@ -113,10 +119,50 @@ fn s10_is_broken() {
                     story.insert_after("RolloutResumed", [paused]);
                     story.insert_after("RunHeld", [released()]);
                     // For the next turn.
-                    let resumed = Event::RolloutResumed { rollout: monthly(), actor: actor() };
+                    let resumed = Event::RolloutResumed { rollout: monthly(), accepted: 0, actor: actor() };
                     story.insert_before("PhaseStarted 1", resumed);
                 },
                 events: ("RunHeld", "RunReleased"),
+            },
+            Case {
+                what: "a VM at which nobody looked lately",
+                spoil: |story| story.delay("WatchOpened a1", -15),
+                events: ("WatchOpened a1", "OrderPlaced a1"),
+            },
+            Case {
+                what: "an order after its run was completed",
+                spoil: |story| story.move_before("RunCompleted", "OrderPlaced a2"),
+                events: ("RunCompleted", "OrderPlaced a2"),
+            },
+            Case {
+                what: "orders long after the rollout was paused",
+                spoil: |story| {
+                    let paused = Event::RolloutPaused { rollout: monthly(), actor: actor() };
+                    story.insert_after("TurnGranted west", [paused]);
+                    // For the next turn.
+                    let resumed = Event::RolloutResumed { rollout: monthly(), accepted: 0, actor: actor() };
+                    story.insert_before("PhaseStarted 1", resumed);
+                },
+                events: ("RolloutPaused", "OrderPlaced z2a"),
+            },
+            Case {
+                what: "an order long after the rollout expired, whatever a person says",
+                spoil: |story| {
+                    let why = "its days are over".to_owned();
+                    let expired = Event::RolloutExpired { rollout: monthly(), why };
+                    let resumed = Event::RolloutResumed { rollout: monthly(), accepted: 0, actor: actor() };
+                    story.insert_after("TurnGranted east", [expired, resumed]);
+                },
+                events: ("RolloutExpired", "OrderPlaced e2"),
+            },
+            Case {
+                what: "a run that halted goes into another round though the policy halts for it",
+                spoil: |story| {
+                    *story = Story::catching_up();
+                    let (step, why) = (crate::story::batch(1), "too many failed".into());
+                    story.insert_before("RunCompleted", Event::RunHalted { rollout: monthly(), step, why });
+                },
+                events: ("RunHalted", "RunStarted east 2"),
             },
             Case {
                 what: "a turn while the rollout is paused",
@@ -157,10 +203,22 @@ fn s10_holds() {
             story.delay("RolloutResumed", -1);
             story.insert_after("RunHeld", [released()]);
         }),
+        ("ordered so soon after the pause that nobody may have known", |story| {
+            let paused = Event::RolloutPaused { rollout: monthly(), actor: actor() };
+            story.insert_after("TurnGranted east", [paused]);
+            let lately = story.time("OrderPlaced e2") - nightshift_audit::LAG - story.time("RolloutPaused");
+            story.delay_by("RolloutPaused", lately);
+        }),
+        ("halted, what failed was barred, and released without anybody's word", |story| {
+            let (step, why) = (crate::story::batch(1), "too many failed".into());
+            story.insert_before("StepStarted a2", Event::RunHalted { rollout: monthly(), step, why });
+            let released = Event::RunReleased { rollout: monthly(), accepted: false };
+            story.insert_before("StepStarted a2", released);
+        }),
         ("held, and never released", |story| {
             story.insert_before(
                 "RunCompleted",
-                Event::RunHeld { rollout: monthly(), why: "it was paused".into() },
+                Event::RunHeld { rollout: monthly(), stops: 1, why: "it was paused".into() },
             );
         }),
     ]);

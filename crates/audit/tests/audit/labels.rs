@@ -11,9 +11,12 @@ pub fn label(event: &Event) -> String {
         PhaseStarted { phase, .. } | PhasePassed { phase, .. } | PhaseFailed { phase, .. } => {
             format!("{kind} {phase}")
         }
-        TurnGranted { region, .. } | TurnEnded { region, .. } | RunStarted { region, .. } => {
-            format!("{kind} {region}")
-        }
+        TurnGranted { region, round, .. }
+        | TurnEnded { region, round, .. }
+        | RunStarted { region, round, .. } => match round {
+            1 => format!("{kind} {region}"),
+            later => format!("{kind} {region} {later}"),
+        },
         RunEnlisted { members, .. } => format!("{kind} {}", members[0].vm),
         StageStarted { stage, .. } | StageEnded { stage, .. } => format!("{kind} {stage}"),
         StepStarted { vms, .. } => format!("{kind} {}", vms[0]),

@@ -3,8 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is tests")]
 
 mod cases;
+mod catch_up;
+mod changes;
+mod count;
+mod files;
 mod holds;
 mod labels;
+mod minds;
 mod orders;
 mod placement;
 mod rollouts;
@@ -13,3 +18,4 @@ mod steps;
 mod story;
 mod verdict;
 mod windows;
+mod world;

@@ -3,7 +3,7 @@
 use crate::cases::{Case, each_breaks_only, each_holds};
 use crate::story::{Story, id, monthly};
 use chrono::Duration;
-use nightshift_audit::Rule;
+use nightshift_audit::{LAG, Rule};
 use nightshift_domain::agent::RefusedOrder;
 use nightshift_domain::event::Outcome;
 use nightshift_domain::fleet::{Os, PatchMode};
@@ -17,7 +17,9 @@ fn s8_is_broken() {
         &[
             Case {
                 what: "an order for other patches",
-                spoil: |story| story.order("a1", |order| order.classifications.push(Classification::Other)),
+                spoil: |story| {
+                    story.order("a1", |order| order.selection.classifications.push(Classification::Other))
+                },
                 events: ("RolloutRequested monthly", "OrderPlaced a1"),
             },
             Case {
@@ -34,16 +36,15 @@ fn s8_is_broken() {
             },
             Case {
                 what: "an image that is not on the list",
-                spoil: |story| story.model("a1", |vm| vm.image.sku = "16.04-LTS".into()),
+                spoil: |story| story.model("a1", |vm| vm.image.sku = "14.04-LTS".into()),
                 events: ("VmRegistered a1", "OrderPlaced a1"),
             },
             Case {
                 what: "a VM that was removed before",
                 spoil: |story| {
                     story.insert_after("VmRegistered e2", [Event::VmRemoved { vm: id("e2") }]);
-                    let removed =
-                        story.time("OrderPlaced e2") - Duration::seconds(1) - story.time("VmRemoved e2");
-                    story.delay_by("VmRemoved e2", removed);
+                    let long_ago = story.time("OrderPlaced e2") - LAG - Duration::seconds(1);
+                    story.delay_by("VmRemoved e2", long_ago - story.time("VmRemoved e2"));
                 },
                 events: ("VmRemoved e2", "OrderPlaced e2"),
             },
@@ -95,6 +96,11 @@ fn s8_holds() {
                 result.patches.push(other);
             });
         }),
+        ("a VM that was removed so shortly before that nobody may have known", |story| {
+            story.insert_after("VmRegistered e2", [Event::VmRemoved { vm: id("e2") }]);
+            let lately = story.time("OrderPlaced e2") - LAG;
+            story.delay_by("VmRemoved e2", lately - story.time("VmRemoved e2"));
+        }),
         ("a VM that leaves the mode in the moment of its order", |story| {
             let Event::VmRegistered { mut vm } = story.copy("VmRegistered a1") else { unreachable!() };
             (vm.os, vm.patch_mode) = (Os::Windows, PatchMode::Manual);
@@ -123,6 +129,35 @@ fn again(story: &mut Story, wanted: &str, after: &str) {
     story.insert_after(after, [copy]);
 }
 
+/// In the step of a1, the same VM is ordered a second time under a new identity, after its first order ended.
+fn ordered_again(story: &mut Story) {
+    let again =
+        ["OrderPlaced a1", "OrderAccepted a1", "OrderFinished a1", "HealthConfirmed a1", "VmSettled a1"];
+    let mut events = again.map(|wanted| story.copy(wanted));
+    let second: nightshift_domain::OrderId = id("monthly-a1-again");
+    for event in &mut events {
+        match event {
+            Event::OrderPlaced { order } => order.id = second.clone(),
+            Event::OrderAccepted { order, .. }
+            | Event::OrderFinished { order, .. }
+            | Event::HealthConfirmed { order, .. }
+            | Event::VmSettled { order, .. } => *order = second.clone(),
+            _ => {}
+        }
+    }
+    story.insert_after("VmSettled a1", events);
+}
+
+#[test]
+fn s9_a_vm_that_is_in_flight_is_not_ordered_by_another_rollout() {
+    let mut story = Story::clean();
+    let Event::OrderPlaced { mut order } = story.copy("OrderPlaced a1") else { unreachable!() };
+    (order.id, order.rollout) = (id("others"), id("other"));
+    story.insert_after("OrderPlaced a1", [Event::OrderPlaced { order }]);
+    let report = story.audit();
+    assert!(report.of(Rule::S9).any(|violation| violation.sentence.contains("in flight")), "{report}");
+}
+
 #[test]
 fn s9_is_broken() {
     each_breaks_only(
@@ -134,6 +169,11 @@ fn s9_is_broken() {
                     again(story, "VmSettled a1", "VmSettled a1");
                     again(story, "OrderPlaced a1", "VmSettled a1");
                 },
+                events: ("OrderPlaced a1", "OrderPlaced a1"),
+            },
+            Case {
+                what: "a VM is ordered twice in a round",
+                spoil: ordered_again,
                 events: ("OrderPlaced a1", "OrderPlaced a1"),
             },
             Case {
@@ -222,8 +262,11 @@ fn s9_is_broken() {
                 what: "an order is settled that was never placed",
                 spoil: |story| {
                     let (rollout, vm, order) = (monthly(), id("a2"), id("nobodys"));
-                    let outcome = Outcome::Failed { why: "nobody heard of it".into() };
-                    story.insert_before("OrderPlaced a2", Event::VmSettled { rollout, vm, order, outcome });
+                    let outcome = Outcome::Healthy;
+                    story.insert_before(
+                        "OrderPlaced a2",
+                        Event::VmSettled { rollout, vm, order, outcome, blamed: Vec::new() },
+                    );
                 },
                 events: ("VmSettled a2", "VmSettled a2"),
             },
@@ -234,6 +277,8 @@ fn s9_is_broken() {
                         let Event::VmSettled { vm, .. } = event else { unreachable!() };
                         *vm = id("a1");
                     });
+                    // Of a2 nothing is known, and its step has not ended.
+                    story.remove("StepEnded batch 2");
                 },
                 events: ("OrderPlaced a2", "VmSettled a1"),
             },
@@ -244,6 +289,8 @@ fn s9_is_broken() {
                         let Event::VmSettled { rollout, .. } = event else { unreachable!() };
                         *rollout = id("other");
                     });
+                    // By its own rollout's account a2 is not settled.
+                    story.remove("StepEnded batch 2");
                 },
                 events: ("OrderPlaced a2", "VmSettled a2"),
             },
@@ -267,7 +314,7 @@ fn s9_holds() {
             story.order("a1", |order| order.not_after = accepted);
         }),
         ("an order is refused", |story| {
-            let Event::OrderAccepted { vm, order, report } = story.copy("OrderAccepted a2") else {
+            let Event::OrderAccepted { vm, order, report, .. } = story.copy("OrderAccepted a2") else {
                 unreachable!()
             };
             let refused = RefusedOrder { code: "Expired".into(), why: "it is too late".into() };

@@ -1,7 +1,7 @@
 //! S3, S4 and S5: what is in flight at the same time within a region.
 
 use crate::cases::{Case, each_breaks_only, each_holds};
-use crate::story::{Story, batch, id, monthly, phase, policy, tally, vm};
+use crate::story::{Story, batch, id, monthly, phase, policy, vm};
 use nightshift_audit::{Report, Rule};
 use nightshift_domain::fleet::Placement;
 use nightshift_domain::{Event, Partition};
@@ -109,6 +109,15 @@ fn s4_is_broken() {
                 events: ("OrderPlaced s0", "OrderPlaced s1"),
             },
             Case {
+                what: "two of a set of nine fly",
+                spoil: |story| {
+                    grow(story, 7);
+                    story.move_before("WatchOpened t1", "VmSettled t0");
+                    story.move_before("OrderPlaced t1", "VmSettled t0");
+                },
+                events: ("OrderPlaced t0", "OrderPlaced t1"),
+            },
+            Case {
                 what: "all VMs of a set fly, though they are of one update domain",
                 spoil: |story| {
                     story.move_before("WatchOpened t1", "VmSettled t0");
@@ -120,12 +129,17 @@ fn s4_is_broken() {
     );
 }
 
+/// So many more VMs in the set of t0 and t1.
+fn grow(story: &mut Story, vms: usize) {
+    let more = (2..vms + 2).map(|n| vm(&format!("t{n}"), "west", crate::story::set("one-domain", 1)));
+    story.insert_after("VmRegistered t1", more.map(|vm| Event::VmRegistered { vm }));
+}
+
 #[test]
 fn s4_holds() {
     each_holds(&[
-        ("two VMs of one update domain fly while a third of the set stays", |story| {
-            let third = vm("t2", "west", crate::story::set("one-domain", 1));
-            story.insert_after("VmRegistered t1", [Event::VmRegistered { vm: third }]);
+        ("two VMs of one update domain of a set of ten fly", |story| {
+            grow(story, 8);
             story.move_before("WatchOpened t1", "VmSettled t0");
             story.move_before("OrderPlaced t1", "VmSettled t0");
         }),
@@ -142,15 +156,15 @@ fn s4_holds() {
             unlisted(story, "z1a", "t1");
         }),
         ("a VM that left the fleet in flight is no part of the set that stays", |story| {
-            let third = vm("t2", "west", crate::story::set("one-domain", 1));
-            story.insert_after("VmRegistered t1", [Event::VmRegistered { vm: third }]);
+            grow(story, 8);
             story.tell_fleet_at("OrderFinished t0", Event::VmRemoved { vm: id("t0") });
             story.move_before("WatchOpened t1", "VmSettled t0");
             story.move_before("OrderPlaced t1", "VmSettled t0");
         }),
         ("a set that grows in the very moment of the order: nobody knows what was first", |story| {
-            let third = vm("t2", "west", crate::story::set("one-domain", 1));
-            story.tell_fleet_at("OrderPlaced t1", Event::VmRegistered { vm: third });
+            grow(story, 7);
+            let tenth = vm("t9", "west", crate::story::set("one-domain", 1));
+            story.tell_fleet_at("OrderPlaced t1", Event::VmRegistered { vm: tenth });
             story.move_before("WatchOpened t1", "VmSettled t0");
             story.move_before("OrderPlaced t1", "VmSettled t0");
         }),
@@ -174,7 +188,7 @@ fn flying(vms: usize, at_once: usize, batch_percent: u8) -> Story {
     story.now = crate::story::NIGHT.parse().unwrap();
     story.begin(0, "north", &names);
     story.step("north", batch(1), &names, at_once);
-    story.end(0, "north", tally(0, 0));
+    story.end(0, 1, "north");
     story.policy(|policy| policy.batch_percent = batch_percent);
     story
 }
@@ -186,6 +200,19 @@ fn s5_gives_the_benefit_of_the_doubt_where_a_vm_is_registered_in_the_moment_of_t
     let tenth = Event::VmRegistered { vm: vm("tenth", "north", Placement::Standalone) };
     story.tell_fleet_at("OrderPlaced v1", tenth);
     assert!(story.audit().holds(), "{}", story.audit());
+}
+
+#[test]
+fn s5_is_broken_above_the_bound_of_the_region() {
+    let bounded = |most| {
+        let mut story = flying(20, 4, 20);
+        story.policy(|policy| policy.max_in_flight = Some(most));
+        story.audit()
+    };
+    assert!(bounded(4).holds(), "{}", bounded(4));
+    let report = bounded(3);
+    assert!(report.of(Rule::S5).count() > 0, "{report}");
+    assert!(report.violations.iter().all(|violation| violation.rule == Rule::S5), "{report}");
 }
 
 #[test]

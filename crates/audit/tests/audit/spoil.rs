@@ -16,6 +16,12 @@ impl Story {
         found.unwrap_or_else(|| panic!("no {wanted} in the story"))
     }
 
+    /// From here on the tallies are as they are told.
+    pub fn as_told(&mut self) {
+        crate::count::count(&mut self.entries);
+        self.tallies_as_told = true;
+    }
+
     /// A new event of the fleet, at the time of another.
     pub fn tell_fleet_at(&mut self, anchor: &str, event: Event) {
         self.entries.push((Partition::Fleet, self.time(anchor), event));
@@ -51,6 +57,9 @@ impl Story {
     pub fn delay_by(&mut self, wanted: &str, by: Duration) {
         let index = self.find(wanted);
         self.entries[index].1 += by;
+        if let Event::OrderAccepted { began, .. } = &mut self.entries[index].2 {
+            *began += by;
+        }
     }
 
     /// When the event happens.

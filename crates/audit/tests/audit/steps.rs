@@ -8,18 +8,26 @@ use nightshift_domain::agent::InstallReport;
 use nightshift_domain::event::Outcome;
 use nightshift_domain::health::Signal;
 use nightshift_domain::patch::{PatchState, RebootStatus};
+use nightshift_domain::policy::{Budget, Budgets};
 
 /// The run halts for a1's failure, and a person has it go on.
 fn halt_and_resume(story: &mut Story) {
     let (step, why) = (batch(1), "too many failed".to_owned());
     story.insert_before("StepStarted a2", Event::RunHalted { rollout: monthly(), step, why: why.clone() });
-    story.insert_before("StepStarted a2", Event::RunReleased { rollout: monthly() });
+    story.insert_before("StepStarted a2", Event::RunReleased { rollout: monthly(), accepted: true });
     let halted = Event::RolloutHalted { rollout: monthly(), phase: 0, region: None, why };
-    let resumed = Event::RolloutResumed { rollout: monthly(), actor: actor() };
+    let resumed = Event::RolloutResumed { rollout: monthly(), accepted: 0, actor: actor() };
     story.insert_after("TurnGranted west", [halted, resumed]);
     let minutes = (story.time("RunHalted") - story.time("RolloutHalted")).num_minutes();
     story.delay("RolloutHalted", minutes);
     story.delay("RolloutResumed", minutes);
+}
+
+/// No budget but one, which allows nothing.
+fn only(story: &mut Story, set: fn(&mut Budgets, Budget)) {
+    let mut budgets = Budgets::all(100, 0);
+    set(&mut budgets, Budget { percent: 0, vms: 0 });
+    story.policy(|policy| policy.budgets = budgets);
 }
 
 #[test]
@@ -74,6 +82,45 @@ fn s7_is_broken() {
                     story.move_before("RunReleased", "VmSettled a1");
                 },
                 events: ("VmSettled a1", "StepStarted a2"),
+            },
+            Case {
+                what: "an order after the budget of what is outside zones is spent",
+                spoil: |story| {
+                    story.fails("s1");
+                    only(story, |budgets, none| budgets.zone = none);
+                },
+                events: ("VmSettled s1", "OrderPlaced t0"),
+            },
+            Case {
+                what: "an order in the next zone after the region's budget is spent",
+                spoil: |story| {
+                    story.fails("z1a");
+                    only(story, |budgets, none| budgets.region = none);
+                },
+                events: ("VmSettled z1a", "OrderPlaced z2a"),
+            },
+            Case {
+                what: "a release that accepts what no person accepted",
+                spoil: |story| {
+                    story.fails("a1");
+                    halt_and_resume(story);
+                    story.edit("RunReleased", |event| {
+                        let Event::RunReleased { accepted, .. } = event else { unreachable!() };
+                        *accepted = false;
+                    });
+                },
+                events: ("VmSettled a1", "StepStarted a2"),
+            },
+            Case {
+                what: "a step that says that one more was healthy",
+                spoil: |story| {
+                    story.as_told();
+                    story.edit("StepEnded batch 1", |event| {
+                        let Event::StepEnded { tally, .. } = event else { unreachable!() };
+                        tally.healthy += 1;
+                    });
+                },
+                events: ("VmSettled a1", "StepEnded batch 1"),
             },
             Case {
                 what: "healthy, though nobody confirmed it",
@@ -135,7 +182,7 @@ fn s7_is_broken() {
                 spoil: |story| {
                     story.edit("RunStarted west", |event| {
                         let Event::RunStarted { policy, .. } = event else { unreachable!() };
-                        policy.failure_budget = 100;
+                        policy.budgets = Budgets::all(100, 0);
                     });
                 },
                 events: ("RolloutRequested monthly", "RunStarted west"),
@@ -155,41 +202,27 @@ fn s7_holds() {
             story.fails("a1");
             halt_and_resume(story);
             let why = "it was paused".to_owned();
-            let held = Event::RunHeld { rollout: monthly(), why };
-            story.insert_after("RunEnlisted z1a", [held, Event::RunReleased { rollout: monthly() }]);
+            let held = Event::RunHeld { rollout: monthly(), stops: 1, why };
+            story.insert_after(
+                "RunEnlisted z1a",
+                [held, Event::RunReleased { rollout: monthly(), accepted: true }],
+            );
             let paused = Event::RolloutPaused { rollout: monthly(), actor: actor() };
-            let resumed = Event::RolloutResumed { rollout: monthly(), actor: actor() };
+            let resumed = Event::RolloutResumed { rollout: monthly(), accepted: 0, actor: actor() };
             story.insert_after("TurnGranted west", [paused, resumed]);
         }),
         ("a failure within the budget", |story| {
-            story.policy(|policy| policy.failure_budget = 1);
+            story.policy(|policy| policy.budgets = Budgets::all(0, 1));
             story.fails("a1");
         }),
-        ("a VM that failed, was ordered again and is well", ordered_again),
+        ("a failure, and no budget but the region's, which allows one", |story| {
+            story.fails("z1a");
+            only(story, |budgets, none| budgets.region = Budget { vms: 1, ..none });
+        }),
         ("lanes run side by side", |story| {
             story.move_before("StepStarted a1", "StepEnded one-domain/update domain 0")
         }),
     ]);
-}
-
-/// In the step of a1, the same VM is ordered a second time under a new identity, after its first order failed.
-fn ordered_again(story: &mut Story) {
-    let again =
-        ["OrderPlaced a1", "OrderAccepted a1", "OrderFinished a1", "HealthConfirmed a1", "VmSettled a1"];
-    let mut events = again.map(|wanted| story.copy(wanted));
-    let second: nightshift_domain::OrderId = "monthly-a1-again".parse().unwrap();
-    for event in &mut events {
-        match event {
-            Event::OrderPlaced { order } => order.id = second.clone(),
-            Event::OrderAccepted { order, .. }
-            | Event::OrderFinished { order, .. }
-            | Event::HealthConfirmed { order, .. }
-            | Event::VmSettled { order, .. } => *order = second.clone(),
-            _ => {}
-        }
-    }
-    story.fails("a1");
-    story.insert_after("VmSettled a1", events);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use nightshift_domain::health::Baseline;
 use nightshift_domain::layout::{Member, StageKey, StepKey};
 use nightshift_domain::patch::{Classification, PatchOutcome, PatchState, RebootSetting, RebootStatus};
 use nightshift_domain::plan::{PlannedPhase, PlannedRegion};
-use nightshift_domain::policy::Policy;
+use nightshift_domain::policy::{Budgets, Policy};
 use nightshift_domain::rollout::{Actor, Tally};
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::Window;
@@ -27,6 +27,8 @@ pub struct Story {
     /// When the next event happens.
     pub now: Time,
     vms: BTreeMap<VmId, Vm>,
+    /// Whether the tallies are as they are told; else they are counted when the story becomes a log.
+    pub tallies_as_told: bool,
 }
 
 pub fn id<T: std::str::FromStr>(text: &str) -> T
@@ -60,6 +62,7 @@ pub fn vm(name: &str, region: &str, placement: Placement) -> Vm {
         patch_mode: PatchMode::AutomaticByPlatform,
         time_zone: None,
         window: None,
+        automatic_updates: None,
     }
 }
 
@@ -78,7 +81,7 @@ pub fn actor() -> Actor {
 }
 
 pub fn policy() -> Policy {
-    Policy { failure_budget_percent: 20, soak: Duration::minutes(5), ..Policy::default() }
+    Policy { budgets: Budgets::all(20, 0), soak: Duration::minutes(5), ..Policy::default() }
 }
 
 pub fn tally(healthy: u32, failed: u32) -> Tally {
@@ -98,7 +101,7 @@ impl Story {
     /// A fleet of these VMs, on the eve.
     pub fn of(vms: Vec<Vm>) -> Self {
         let eve = NIGHT.parse::<DateTime<Utc>>().unwrap() - Duration::hours(3);
-        let mut story = Self { entries: Vec::new(), now: eve, vms: BTreeMap::new() };
+        let mut story = Self { entries: Vec::new(), now: eve, vms: BTreeMap::new(), tallies_as_told: false };
         story.tell(Partition::Fleet, Event::TopologyDeclared { topology: topology(&[("west", "east")]) });
         let feature = Feature::InGuestAutoPatchVMPreview;
         story.tell(Partition::Fleet, Event::FeatureRegistered { subscription: id("sub"), feature });
@@ -147,36 +150,89 @@ impl Story {
         story.step("west", update_domain("one-domain", 0), &["t0", "t1"], 1);
         story.step("west", batch(1), &["a1"], 1);
         story.step("west", batch(2), &["a2"], 1);
-        story.end(0, "west", tally(8, 0));
+        story.end(0, 1, "west");
 
         story.now += Duration::hours(12);
         story.tell(
             Partition::Rollout,
-            Event::PhasePassed { rollout: monthly(), phase: 0, tally: tally(8, 0) },
+            Event::PhasePassed { rollout: monthly(), phase: 0, tally: Tally::default() },
         );
         story.now = NIGHT.parse::<DateTime<Utc>>().unwrap() + Duration::days(1);
         story.begin(1, "east", &["e1", "e2"]);
         story.step("east", batch(1), &["e1"], 1);
         story.step("east", batch(2), &["e2"], 1);
-        story.end(1, "east", tally(2, 0));
+        story.end(1, 1, "east");
         story.now += Duration::hours(12);
         story.tell(
             Partition::Rollout,
-            Event::PhasePassed { rollout: monthly(), phase: 1, tally: tally(2, 0) },
+            Event::PhasePassed { rollout: monthly(), phase: 1, tally: Tally::default() },
         );
-        story.tell(Partition::Rollout, Event::RolloutCompleted { rollout: monthly(), tally: tally(10, 0) });
+        story.tell(
+            Partition::Rollout,
+            Event::RolloutCompleted { rollout: monthly(), tally: Tally::default() },
+        );
+        story
+    }
+
+    /// The clean story, but e2 is off in its night, and its region catches up with it in the next.
+    pub fn catching_up() -> Self {
+        let mut story = Self::of(vec![
+            vm("e1", "east", Placement::Standalone),
+            vm("e2", "east", Placement::Standalone),
+            vm("w1", "west", Placement::Standalone),
+        ]);
+        let phases = vec![phase(&["east"]), phase(&["west"])];
+        story.tell(
+            Partition::Rollout,
+            Event::RolloutRequested { rollout: monthly(), policy: policy(), actor: actor() },
+        );
+        story.tell(Partition::Rollout, Event::RolloutPlanned { rollout: monthly(), phases });
+        story.now = NIGHT.parse().unwrap();
+        story.begin(0, "east", &["e1", "e2"]);
+        story.step("east", batch(1), &["e1"], 1);
+        story.step_off("east", batch(2), "e2");
+        story.end(0, 1, "east");
+        story.now += Duration::hours(12);
+        story.tell(
+            Partition::Rollout,
+            Event::PhasePassed { rollout: monthly(), phase: 0, tally: Tally::default() },
+        );
+        story.now = NIGHT.parse::<DateTime<Utc>>().unwrap() + Duration::days(1);
+        story.begin(1, "west", &["w1"]);
+        story.step("west", batch(1), &["w1"], 1);
+        story.end(1, 1, "west");
+        // While west bakes.
+        story.now += Duration::hours(1);
+        story.round(0, 2, "east", &["e2"]);
+        story.step("east", batch(1), &["e2"], 1);
+        story.end(0, 2, "east");
+        story.now += Duration::hours(12);
+        story.tell(
+            Partition::Rollout,
+            Event::PhasePassed { rollout: monthly(), phase: 1, tally: Tally::default() },
+        );
+        story.tell(
+            Partition::Rollout,
+            Event::RolloutCompleted { rollout: monthly(), tally: Tally::default() },
+        );
         story
     }
 
     /// A phase starts, with one region.
     pub fn begin(&mut self, phase: u32, name: &str, vms: &[&str]) {
-        let (rollout, region_name): (_, RegionName) = (monthly(), id(name));
         self.tell(Partition::Rollout, Event::PhaseStarted { rollout: monthly(), phase });
+        self.round(phase, 1, name, vms);
+    }
+
+    /// A region begins a round.
+    pub fn round(&mut self, phase: u32, round: u32, name: &str, vms: &[&str]) {
+        let (rollout, region_name): (_, RegionName) = (monthly(), id(name));
         self.tell(
             Partition::Rollout,
-            Event::TurnGranted { rollout: monthly(), phase, region: region_name.clone() },
+            Event::TurnGranted { rollout: monthly(), phase, region: region_name.clone(), round },
         );
-        let started = Event::RunStarted { rollout: monthly(), region: region_name, phase, policy: policy() };
+        let started =
+            Event::RunStarted { rollout: monthly(), region: region_name, phase, round, policy: policy() };
         self.tell(region(name), started);
         let member = |vm: &&str| {
             let vm = &self.vms[&id::<VmId>(vm)];
@@ -193,12 +249,28 @@ impl Story {
     }
 
     /// A region's run and its turn end.
-    pub fn end(&mut self, phase: u32, name: &str, tally: Tally) {
-        self.tell(region(name), Event::RunCompleted { rollout: monthly(), tally });
+    pub fn end(&mut self, phase: u32, round: u32, name: &str) {
+        let (tally, patches) = (Tally::default(), Vec::new());
         self.tell(
-            Partition::Rollout,
-            Event::TurnEnded { rollout: monthly(), phase, region: id(name), tally },
+            region(name),
+            Event::RunCompleted { rollout: monthly(), round, tally, patches: patches.clone() },
         );
+        let (rollout, region) = (monthly(), id(name));
+        self.tell(Partition::Rollout, Event::TurnEnded { rollout, phase, region, round, tally, patches });
+    }
+
+    /// A VM is off, in a step of its own.
+    pub fn step_off(&mut self, name: &str, step: StepKey, vm: &str) {
+        let (rollout, vms) = (monthly, vec![id::<VmId>(vm)]);
+        let started = Event::StepStarted { rollout: rollout(), step: step.clone(), vms: vms.clone() };
+        self.tell(region(name), started);
+        self.tell(region(name), Event::WatchRequested { rollout: rollout(), vms });
+        let baseline = Baseline::Silent;
+        self.tell(region(name), Event::WatchOpened { vm: id(vm), rollout: rollout(), baseline });
+        let why = "it is off".to_owned();
+        self.tell(region(name), Event::VmDeferred { rollout: rollout(), vm: id(vm), why });
+        let (tally, patches) = (Tally::default(), Vec::new());
+        self.tell(region(name), Event::StepEnded { rollout: rollout(), step, tally, patches });
     }
 
     /// A step, `at_once` VMs at a time; all of them are well.
@@ -212,13 +284,18 @@ impl Story {
         for wave in all.chunks(at_once) {
             self.wave(name, wave);
         }
-        let tally = tally(u32::try_from(vms.len()).unwrap(), 0);
-        self.tell(region(name), Event::StepEnded { rollout: monthly(), step, tally });
+        let (tally, patches) = (Tally::default(), Vec::new());
+        self.tell(region(name), Event::StepEnded { rollout: monthly(), step, tally, patches });
     }
 
     fn wave(&mut self, name: &str, vms: &[VmId]) {
         let rollout = monthly;
-        let order = |vm: &VmId| id(&format!("monthly-{vm}"));
+        let round = self.entries.iter().rev().find_map(|(.., event)| match event {
+            Event::RunStarted { round, .. } => Some(*round),
+            _ => None,
+        });
+        let suffix = round.filter(|round| *round > 1).map(|round| format!("-{round}")).unwrap_or_default();
+        let order = |vm: &VmId| id(&format!("monthly-{vm}{suffix}"));
         let each = |story: &mut Self, event: &dyn Fn(VmId) -> Event| {
             for vm in vms {
                 story.tell(region(name), event(vm.clone()));
@@ -235,10 +312,11 @@ impl Story {
                 not_after: now + Duration::minutes(30),
                 deadline: now + Duration::minutes(90),
                 reboot: RebootSetting::IfRequired,
-                classifications: vec![Classification::Critical, Classification::Security],
+                selection: policy().selection(),
             },
         });
-        each(self, &|vm| Event::OrderAccepted { order: order(&vm), vm, report: 2 });
+        let began = self.now;
+        each(self, &|vm| Event::OrderAccepted { order: order(&vm), vm, report: 2, began });
         each(self, &|vm| Event::OrderFinished { order: order(&vm), vm, report: 3, result: result() });
         self.now += Duration::minutes(5);
         each(self, &|vm| Event::HealthConfirmed { order: order(&vm), vm });
@@ -248,6 +326,7 @@ impl Story {
             order: order(&vm),
             vm,
             outcome: outcome.clone(),
+            blamed: Vec::new(),
         });
     }
 
@@ -258,6 +337,10 @@ impl Story {
 
     /// The story as a log.
     pub fn records(&self) -> Vec<Record> {
+        let mut entries = self.entries.clone();
+        if !self.tallies_as_told {
+            crate::count::count(&mut entries);
+        }
         let mut next = BTreeMap::<&Partition, u64>::new();
         let record = |(partition, at, event): &'_ (Partition, Time, Event), position| Record {
             partition: partition.clone(),
@@ -266,7 +349,7 @@ impl Story {
             event: event.clone(),
         };
         let mut records = Vec::new();
-        for entry in &self.entries {
+        for entry in &entries {
             let position = next.entry(&entry.0).or_insert(0);
             *position += 1;
             records.push(record(entry, *position));

@@ -66,7 +66,7 @@ fn the_report_for_programs_names_rule_place_and_type() {
 }
 
 /// The same log, its partitions interleaved by the drawn numbers: each says which partition comes next.
-fn interleaved(records: Vec<Record>, draws: &[usize]) -> Vec<Record> {
+pub fn interleaved(records: Vec<Record>, draws: &[usize]) -> Vec<Record> {
     let mut partitions = BTreeMap::<_, Vec<_>>::new();
     for record in records.into_iter().rev() {
         partitions.entry(record.partition.clone()).or_default().push(record);

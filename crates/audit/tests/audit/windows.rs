@@ -8,12 +8,18 @@ use chrono_tz::{America, Asia, Tz};
 use nightshift_audit::Rule;
 use nightshift_domain::Event;
 use nightshift_domain::fleet::Placement;
+use nightshift_domain::policy::Blackout;
 use nightshift_domain::window::Window;
 
 /// The fleet and the run agree that the VM has this window, in this zone.
 fn sleeps(story: &mut Story, run: &str, name: &str, window: Window, zone: Tz) {
     story.model(name, |vm| (vm.window, vm.time_zone) = (Some(window), Some(zone)));
     story.member(run, name, |member| (member.window, member.time_zone) = (window, zone));
+}
+
+fn keep_free(story: &mut Story, day: &str) {
+    let day = day.parse().unwrap();
+    story.policy(|policy| policy.blackouts = vec![Blackout { from: day, to: day }]);
 }
 
 fn window(start: &str, end: &str) -> Window {
@@ -58,6 +64,25 @@ fn s6_is_broken() {
                 events: ("VmRegistered e1", "OrderPlaced e1"),
             },
             Case {
+                what: "the longest work does not fit any more if it begins at its last moment",
+                spoil: |story| {
+                    sleeps(story, "z1a", "z1a", window("22:00", "23:32"), chrono_tz::Europe::Berlin);
+                    let accepted = story.time("OrderAccepted z1a");
+                    story.order("z1a", |order| order.not_after = accepted + Duration::seconds(1));
+                },
+                events: ("VmRegistered z1a", "OrderPlaced z1a"),
+            },
+            Case {
+                what: "the night ends on a day that the policy keeps free",
+                spoil: |story| keep_free(story, "2026-01-11"),
+                events: ("RolloutRequested monthly", "OrderPlaced e1"),
+            },
+            Case {
+                what: "the night begins on a day that the policy keeps free",
+                spoil: |story| keep_free(story, "2026-01-09"),
+                events: ("RolloutRequested monthly", "OrderPlaced z1a"),
+            },
+            Case {
                 what: "the run has the VM under another window than the fleet",
                 spoil: |story| story.member("z1a", "z1a", |member| member.window = window("21:00", "06:00")),
                 events: ("VmRegistered z1a", "RunEnlisted z1a"),
@@ -85,7 +110,7 @@ fn s6_is_broken() {
                     story.insert_after("VmRegistered e2", [Event::VmModelChanged { vm: moved }]);
                     let minutes =
                         (story.time("OrderPlaced e2") - story.time("VmModelChanged e2")).num_minutes();
-                    story.delay("VmModelChanged e2", minutes - 1);
+                    story.delay("VmModelChanged e2", minutes - 6);
                 },
                 events: ("VmModelChanged e2", "OrderPlaced e2"),
             },
@@ -116,12 +141,23 @@ fn s6_holds() {
             // West's windows close at 06:00, 05:00 UTC.
             story.order("z1a", |order| order.deadline = "2026-01-10T05:00:00Z".parse().unwrap());
         }),
+        ("a day that is kept free, with no night that touches it", |story| keep_free(story, "2026-01-12")),
+        ("a night that ends with the day before", |story| {
+            keep_free(story, "2026-01-11");
+            for name in ["e1", "e2"] {
+                sleeps(story, "e1", name, window("20:00", "00:00"), chrono_tz::Europe::Berlin);
+                let accepted = story.time(&format!("OrderAccepted {name}"));
+                story.order(name, |order| order.not_after = accepted);
+            }
+        }),
         ("an order that may begin until its deadline", |story| {
             story.order("z1a", |order| order.not_after = order.deadline);
         }),
         ("the longest work fits to the second", |story| {
-            // It is ordered at 22:01, and 90 minutes are the longest.
-            sleeps(story, "z1a", "z1a", window("22:00", "23:31"), chrono_tz::Europe::Berlin);
+            // It may begin until 22:02, and 90 minutes are the longest.
+            sleeps(story, "z1a", "z1a", window("22:00", "23:32"), chrono_tz::Europe::Berlin);
+            let accepted = story.time("OrderAccepted z1a");
+            story.order("z1a", |order| order.not_after = accepted);
         }),
         ("a window that was moved after the order was given cannot call it back", |story| {
             let mut moved = vm("e2", "east", Placement::Standalone);

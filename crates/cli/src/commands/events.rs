@@ -3,14 +3,21 @@
 use super::print;
 use crate::arguments::{Events, Servers};
 use crate::{clients, exit};
+use anyhow::Context as _;
 use futures::stream::{SelectAll, StreamExt as _};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::envelope::Envelope;
 use nightshift_protocol::json::event_json;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) async fn run(command: Events, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
-    let Events::Tail { partition, no_follow, after } = command;
+    let (partition, no_follow, after) = match command {
+        Events::Export { file } => return export(&file, servers).await,
+        Events::Tail { partition, no_follow, after } => (partition, no_follow, after),
+    };
     let mut console = clients::console(servers).await?;
     let partitions = match partition {
         Some(partition) => vec![partition],
@@ -24,6 +31,21 @@ pub(crate) async fn run(command: Events, servers: &Servers, json: bool) -> anyho
     while let Some(event) = all.next().await {
         show(event?, json)?;
     }
+    Ok(exit::DONE)
+}
+
+/// Writes the whole log; a file that is there already is replaced only when all is written.
+async fn export(path: &Path, servers: &Servers) -> anyhow::Result<ExitCode> {
+    let records = crate::audit::read(servers).await?;
+    let part = path.with_extension("part");
+    let write = || -> anyhow::Result<()> {
+        let mut file = BufWriter::new(File::create(&part)?);
+        records.iter().try_for_each(|record| nightshift_audit::file::write_line(&mut file, record))?;
+        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+        Ok(std::fs::rename(&part, path)?)
+    };
+    write().with_context(|| path.display().to_string())?;
+    eprintln!("{} events", records.len());
     Ok(exit::DONE)
 }
 

@@ -3,18 +3,17 @@
 use super::{print, print_json, table};
 use crate::arguments::{Rollout, Servers, Wish};
 use crate::live::Live;
-use crate::{clients, exit, live, summary};
+use crate::{clients, exit, live, policy_file, summary};
 use anyhow::Context as _;
 use nightshift_domain::policy::Policy;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1 as wire;
-use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) async fn run(command: Rollout, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
     match command {
         Rollout::Start { rollout, policy, wish, watch: then_watch } => {
-            let policy = policy.as_deref().map(read_policy).transpose()?.unwrap_or_default();
+            let policy = policy.as_deref().map(policy_file::read).transpose()?.unwrap_or_default();
             start(servers, &rollout, &policy, wish, json && !then_watch).await?;
             if then_watch {
                 return watch(servers, rollout, json).await;
@@ -35,6 +34,15 @@ pub(crate) async fn run(command: Rollout, servers: &Servers, json: bool) -> anyh
         Rollout::Resume { rollout, wish } => {
             let request = api::ResumeRolloutRequest { rollout, actor: Some(actor(wish)) };
             clients::rollouts(servers).await?.resume_rollout(request).await?;
+        }
+        Rollout::Approve { rollout, phase, wish } => {
+            let request = api::ApprovePhaseRequest { rollout, phase, actor: Some(actor(wish)) };
+            clients::rollouts(servers).await?.approve_phase(request).await?;
+        }
+        Rollout::Policy { rollout, policy, wish } => {
+            let policy = Some((&policy_file::read(&policy)?).into());
+            let request = api::ChangePolicyRequest { rollout, policy, actor: Some(actor(wish)) };
+            clients::rollouts(servers).await?.change_policy(request).await?;
         }
         Rollout::Cancel { rollout, wish } => {
             let request = api::CancelRolloutRequest { rollout, actor: Some(actor(wish)) };
@@ -107,13 +115,6 @@ async fn watch(servers: &Servers, rollout: String, json: bool) -> anyhow::Result
     Ok(if halted { ExitCode::from(exit::HALTED) } else { exit::DONE })
 }
 
-fn read_policy(path: &Path) -> anyhow::Result<Policy> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let policy: Policy = toml::from_str(&text).with_context(|| path.display().to_string())?;
-    policy.validate().with_context(|| path.display().to_string())?;
-    Ok(policy)
-}
-
-fn actor(wish: Wish) -> wire::Actor {
+pub(crate) fn actor(wish: Wish) -> wire::Actor {
     wire::Actor { name: wish.actor, reason: wish.reason }
 }

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use chrono::{DateTime, Duration, Utc};
 use nightshift_agent::config::Config;
 use nightshift_agent::run::{back_end, run as run_agent};
-use nightshift_domain::policy::Policy;
+use nightshift_domain::policy::{Budgets, Policy};
 use nightshift_domain::{RegionName, VmId};
 use nightshift_runtime::Clock;
 use std::collections::BTreeMap;
@@ -39,8 +39,9 @@ fn policy() -> Policy {
         longest_work: Duration::minutes(60),
         grace: Duration::hours(4),
         silence: Duration::minutes(60),
-        failure_budget_percent: 10,
-        failure_budget: 0,
+        retry_nights: 1,
+        budgets: Budgets::all(10, 0),
+        ..Policy::default()
     }
 }
 

@@ -3,22 +3,28 @@
 use crate::event::{Order, Outcome};
 use crate::health::Baseline;
 use crate::mind::Time;
+use crate::patch::Blame;
 use crate::rollout::Tally;
+use crate::selection::PackageVersion;
 use serde::{Deserialize, Serialize};
 
 /// Where one VM stands in a run.
 ///
 /// ```text
 /// Waiting -> Called -> Baselined -> InFlight -> Settled
-///              ^          |  \ -> Skipped (ill), Deferred (silent)
-///              \__________/  its baseline got old before its order fitted into the window
+///     |        | ^         |  \ -> Skipped (ill, not eligible any more), Deferred (silent)
+///     |        |  \________/  its baseline got old before its order fitted into the window
+///     \________\-> Skipped, Deferred
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// For its step, or for its window.
     Waiting,
     /// The health-monitor was asked for its baseline.
-    Called,
+    Called {
+        /// When.
+        since: Time,
+    },
     /// How it was at that moment.
     Baselined {
         /// Well, ill or silent.
@@ -27,16 +33,13 @@ pub enum Standing {
         at: Time,
     },
     /// From the order's event until it is settled.
-    InFlight {
-        /// What was ordered.
-        order: Order,
-        /// How far it is.
-        work: Work,
-    },
+    InFlight(Box<Flight>),
     /// Patched, for better or worse.
     Settled {
         /// How it ended.
         outcome: Outcome,
+        /// When.
+        at: Time,
     },
     /// Not to be patched by this rollout.
     Skipped {
@@ -48,6 +51,19 @@ pub enum Standing {
         /// For people.
         why: String,
     },
+}
+
+/// An order that is not settled yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flight {
+    /// What was ordered.
+    pub order: Order,
+    /// How far it is.
+    pub work: Work,
+    /// What was installed, once that is known.
+    pub installed: Vec<PackageVersion>,
+    /// What may be to blame, if it failed.
+    pub blamed: Vec<Blame>,
 }
 
 /// How far the work on an order is, as far as the facts tell.
@@ -67,6 +83,15 @@ pub enum Work {
 }
 
 impl Standing {
+    pub(super) fn in_flight(order: Order) -> Self {
+        Self::InFlight(Box::new(Flight {
+            order,
+            work: Work::Placed,
+            installed: Vec::new(),
+            blamed: Vec::new(),
+        }))
+    }
+
     /// Whether the run is done with the VM.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Standing::Settled { .. } | Standing::Skipped { .. } | Standing::Deferred { .. })
@@ -74,31 +99,59 @@ impl Standing {
 
     /// Whether the VM was ordered and did not end healthy.
     pub fn has_failed(&self) -> bool {
-        matches!(self, Standing::Settled { outcome: Outcome::Failed { .. } })
+        matches!(self, Standing::Settled { outcome: Outcome::Failed { .. }, .. })
+    }
+
+    /// Whether the VM is for a later round.
+    pub fn is_deferred(&self) -> bool {
+        matches!(self, Standing::Deferred { .. })
+    }
+
+    /// From the order's event until it is settled.
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self, Standing::InFlight(_))
     }
 
     /// Why it failed, was skipped or deferred.
     pub fn why(&self) -> Option<&str> {
         match self {
-            Standing::Settled { outcome: Outcome::Failed { why } } => Some(why),
+            Standing::Settled { outcome: Outcome::Failed { why }, .. } => Some(why),
             Standing::Skipped { why } | Standing::Deferred { why } => Some(why),
             _ => None,
         }
     }
 
-    pub(super) fn count(&self, tally: &mut Tally) {
+    pub(super) fn installed(&self) -> &[PackageVersion] {
         match self {
-            Standing::Settled { outcome: Outcome::Healthy } => tally.healthy += 1,
-            Standing::Settled { outcome: Outcome::Failed { .. } } => tally.failed += 1,
-            Standing::Skipped { .. } => tally.skipped += 1,
-            Standing::Deferred { .. } => tally.deferred += 1,
-            Standing::Waiting | Standing::Called | Standing::Baselined { .. } | Standing::InFlight { .. } => {
-            }
+            Standing::InFlight(flight) => &flight.installed,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn count(&self, tally: &mut Tally) {
+        if let Some(count) = self.counted(tally) {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn uncount(&self, tally: &mut Tally) {
+        if let Some(count) = self.counted(tally) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn counted<'a>(&self, tally: &'a mut Tally) -> Option<&'a mut u32> {
+        match self {
+            Standing::Settled { outcome: Outcome::Healthy, .. } => Some(&mut tally.healthy),
+            Standing::Settled { outcome: Outcome::Failed { .. }, .. } => Some(&mut tally.failed),
+            Standing::Skipped { .. } => Some(&mut tally.skipped),
+            Standing::Deferred { .. } => Some(&mut tally.deferred),
+            _ => None,
         }
     }
 
     /// Whether the VM takes one of its step's places: it is in flight, or about to be.
     pub(super) fn takes_a_place(&self) -> bool {
-        matches!(self, Standing::Called | Standing::Baselined { .. } | Standing::InFlight { .. })
+        matches!(self, Standing::Called { .. } | Standing::Baselined { .. } | Standing::InFlight(_))
     }
 }

@@ -25,7 +25,7 @@ pub fn fleet_event(number: usize) -> Result<Event, InvalidId> {
 
 /// An event of a run in a region.
 pub fn run_event(rollout: &str, why: &str) -> Result<Event, InvalidId> {
-    Ok(Event::RunHeld { rollout: RolloutId::new(rollout)?, why: why.into() })
+    Ok(Event::RunHeld { rollout: RolloutId::new(rollout)?, stops: 1, why: why.into() })
 }
 
 /// An event of an agent in a region.

@@ -151,7 +151,7 @@ mod tests {
 
     fn envelope(why: &str) -> Envelope {
         let rollout = RolloutId::new("r-1").unwrap();
-        let event = Event::RunHeld { rollout, why: why.into() };
+        let event = Event::RunHeld { rollout, stops: 1, why: why.into() };
         let partition = "region.west".parse().unwrap();
         Envelope::seal(Uuid::new_v4(), "test", &partition, DateTime::UNIX_EPOCH, &event, None, [7; 32])
     }

@@ -1,9 +1,10 @@
 //! Patches and what agents say of them.
 
-use super::{DecodeError, Result, all, enumeration, known, missing};
+use super::{DecodeError, Result, all, enumeration, known, missing, required};
 use crate::events::v1 as wire;
 use nightshift_domain::agent::{AgentIdentity, InstallReport};
-use nightshift_domain::patch::{Assessment, Patch, PatchOutcome};
+use nightshift_domain::patch::{Assessment, Blame, Patch, PatchOutcome, PatchTally};
+use nightshift_domain::selection::PackageVersion;
 
 enumeration! {
     nightshift_domain::patch::Classification => Classification {
@@ -73,6 +74,48 @@ impl TryFrom<wire::Assessment> for Assessment {
     fn try_from(assessment: wire::Assessment) -> Result<Self> {
         let wire::Assessment { patches, reboot_pending, warnings } = assessment;
         Ok(Self { patches: all(patches, "patches")?, reboot_pending, warnings })
+    }
+}
+
+impl From<&PackageVersion> for wire::PackageVersion {
+    fn from(package: &PackageVersion) -> Self {
+        let PackageVersion { name, version } = package.clone();
+        Self { name, version }
+    }
+}
+
+impl TryFrom<wire::PackageVersion> for PackageVersion {
+    type Error = DecodeError;
+    fn try_from(package: wire::PackageVersion) -> Result<Self> {
+        let wire::PackageVersion { name, version } = package;
+        Ok(Self { name, version })
+    }
+}
+
+impl From<&Blame> for wire::Blame {
+    fn from(blame: &Blame) -> Self {
+        Self { patch: Some((&blame.patch).into()), direct: blame.direct }
+    }
+}
+
+impl TryFrom<wire::Blame> for Blame {
+    type Error = DecodeError;
+    fn try_from(blame: wire::Blame) -> Result<Self> {
+        Ok(Self { patch: required(blame.patch, "patch")?, direct: blame.direct })
+    }
+}
+
+impl From<&PatchTally> for wire::PatchTally {
+    fn from(tally: &PatchTally) -> Self {
+        Self { patch: Some((&tally.patch).into()), healthy: tally.healthy, failed: tally.failed }
+    }
+}
+
+impl TryFrom<wire::PatchTally> for PatchTally {
+    type Error = DecodeError;
+    fn try_from(tally: wire::PatchTally) -> Result<Self> {
+        let wire::PatchTally { patch, healthy, failed } = tally;
+        Ok(Self { patch: required(patch, "patch")?, healthy, failed })
     }
 }
 

@@ -6,7 +6,7 @@ use nightshift_domain::Event;
 use nightshift_domain::agent::RefusedOrder;
 use wire::event::Kind;
 
-/// How a field travels: `id` (an identifier), `ids`, `optional_id`, `message`, `messages`, `copy` (the same
+/// How a field travels: `id` (an identifier), `ids`, `optional_id`, `message`, `messages`, `optional_message`, `copy` (the same
 /// type on both sides), `text`, `moment`, `feature`.
 macro_rules! to_wire {
     (id $value:expr) => {
@@ -23,6 +23,9 @@ macro_rules! to_wire {
     };
     (messages $value:expr) => {
         $value.iter().map(Into::into).collect()
+    };
+    (optional_message $value:expr) => {
+        $value.as_ref().map(Into::into)
     };
     (copy $value:expr) => {
         *$value
@@ -53,6 +56,9 @@ macro_rules! from_wire {
     };
     (messages $field:ident) => {
         all($field, stringify!($field))?
+    };
+    (optional_message $field:ident) => {
+        $field.map(|message| required(Some(message), stringify!($field))).transpose()?
     };
     (copy $field:ident) => {
         $field
@@ -116,43 +122,52 @@ macro_rules! events {
 
 events! {
     TopologyDeclared { topology: message }
+    FeatureRequested { subscription: id, feature: feature }
     FeatureRegistered { subscription: id, feature: feature }
+    FeatureUnregistered { subscription: id, feature: feature }
     VmRegistered { vm: message }
     VmModelChanged { vm: message }
     VmRemoved { vm: id }
     RolloutRequested { rollout: id, policy: message, actor: message }
     RolloutPlanned { rollout: id, phases: messages }
     PhaseStarted { rollout: id, phase: copy }
-    TurnGranted { rollout: id, phase: copy, region: id }
-    TurnEnded { rollout: id, phase: copy, region: id, tally: message }
+    TurnGranted { rollout: id, phase: copy, region: id, round: copy }
+    TurnEnded { rollout: id, phase: copy, region: id, round: copy, tally: message, patches: messages }
     PhasePassed { rollout: id, phase: copy, tally: message }
     PhaseFailed { rollout: id, phase: copy, tally: message, why: text }
     RolloutHalted { rollout: id, phase: copy, region: optional_id, why: text }
     RolloutPaused { rollout: id, actor: message }
-    RolloutResumed { rollout: id, actor: message }
+    RolloutResumed { rollout: id, accepted: copy, actor: message }
     RolloutCancelled { rollout: id, actor: message }
+    RolloutExpired { rollout: id, why: text }
     RolloutCompleted { rollout: id, tally: message }
-    RunStarted { rollout: id, region: id, phase: copy, policy: message }
+    PolicyChanged { rollout: id, policy: message, actor: message }
+    PhaseApproved { rollout: id, phase: copy, actor: message }
+    PatchesCertified { rollout: id, phase: copy, patches: messages }
+    PatchBarred { rollout: id, patch: message, failed: copy, tried: copy, why: text }
+    RhythmDeclared { rhythm: optional_message, actor: message }
+    RunStarted { rollout: id, region: id, phase: copy, round: copy, policy: message }
     RunEnlisted { rollout: id, members: messages }
     StageStarted { rollout: id, stage: message }
     StageEnded { rollout: id, stage: message }
     StepStarted { rollout: id, step: message, vms: ids }
-    StepEnded { rollout: id, step: message, tally: message }
+    StepEnded { rollout: id, step: message, tally: message, patches: messages }
     WatchRequested { rollout: id, vms: ids }
     OrderPlaced { order: message }
     VmDeferred { rollout: id, vm: id, why: text }
     VmSkipped { rollout: id, vm: id, why: text }
-    VmSettled { rollout: id, vm: id, order: id, outcome: message }
-    RunHeld { rollout: id, why: text }
-    RunReleased { rollout: id }
+    VmSettled { rollout: id, vm: id, order: id, outcome: message, blamed: messages }
+    RunHeld { rollout: id, stops: copy, why: text }
+    RunReleased { rollout: id, accepted: copy }
     RunHalted { rollout: id, step: message, why: text }
-    RunCompleted { rollout: id, tally: message }
+    RunCompleted { rollout: id, round: copy, tally: message, patches: messages }
+    AssessmentsRequested { region: id, vms: ids, not_after: moment }
     EnrolmentTokenIssued { vm: id, token_sha256: text, expires: moment }
     AgentEnrolled { vm: id, token_sha256: text, key_sha256: text }
     AgentConnected { vm: id, identity: message }
     AgentEnabled { vm: id, report: copy }
     AgentAssessed { vm: id, report: copy, assessment: message }
-    OrderAccepted { vm: id, report: copy, order: id }
+    OrderAccepted { vm: id, report: copy, order: id, began: moment }
     OrderFinished { vm: id, report: copy, order: id, result: message }
     AgentRebooted { vm: id, report: copy, order: id, boot_id: text }
     WatchOpened { vm: id, rollout: id, baseline: message }

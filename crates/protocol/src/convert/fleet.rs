@@ -109,6 +109,7 @@ impl From<&Vm> for wire::Vm {
             patch_mode: wire::PatchMode::from(vm.patch_mode).into(),
             time_zone: vm.time_zone.map(|zone| zone.name().to_owned()),
             window: vm.window.as_ref().map(Into::into),
+            automatic_updates: vm.automatic_updates,
         }
     }
 }
@@ -127,6 +128,7 @@ impl TryFrom<wire::Vm> for Vm {
             patch_mode: known::<wire::PatchMode, _>(vm.patch_mode, "patch_mode")?,
             time_zone: vm.time_zone.as_deref().map(time_zone).transpose()?,
             window: vm.window.map(|window| required(Some(window), "window")).transpose()?,
+            automatic_updates: vm.automatic_updates,
         })
     }
 }
@@ -159,7 +161,8 @@ impl TryFrom<wire::Region> for Region {
 impl From<&Topology> for wire::Topology {
     fn from(topology: &Topology) -> Self {
         let regions = topology.regions.values().map(Into::into).collect();
-        Self { window: Some((&topology.window).into()), regions }
+        let images = topology.images.iter().map(Into::into).collect();
+        Self { window: Some((&topology.window).into()), regions, images }
     }
 }
 
@@ -169,7 +172,9 @@ impl TryFrom<wire::Topology> for Topology {
         let window = required(topology.window, "window")?;
         let regions: Vec<Region> = all(topology.regions, "regions")?;
         distinct(regions.iter().map(|region| &region.name), |place| format!("regions[{place}].name"))?;
-        Topology::new(window, regions).map_err(|error| DecodeError::new("regions", error))
+        let images = all(topology.images, "images")?;
+        let topology = Topology::new(window, regions).map_err(|error| DecodeError::new("regions", error))?;
+        Ok(topology.with_images(images))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Members, stages, steps, orders.
 
 use super::fleet::time_zone;
-use super::{DecodeError, Result, each, id, known, missing, required, small, time, timestamp};
+use super::{DecodeError, Result, all, each, id, known, masks, missing, required, small, time, timestamp};
 use crate::events::v1 as wire;
 use nightshift_domain::event::{Order, Outcome};
 use nightshift_domain::layout::{Member, StageKey, StepKey};
+use nightshift_domain::selection::{Mask, Selection};
 
 impl From<&Member> for wire::Member {
     fn from(member: &Member) -> Self {
@@ -89,7 +90,6 @@ impl TryFrom<wire::StepKey> for StepKey {
 
 impl From<&Order> for wire::Order {
     fn from(order: &Order) -> Self {
-        let classifications = order.classifications.iter().map(|c| wire::Classification::from(*c).into());
         Self {
             id: order.id.to_string(),
             rollout: order.rollout.to_string(),
@@ -97,7 +97,7 @@ impl From<&Order> for wire::Order {
             not_after: Some(timestamp(order.not_after)),
             deadline: Some(timestamp(order.deadline)),
             reboot: wire::RebootSetting::from(order.reboot).into(),
-            classifications: classifications.collect(),
+            selection: Some((&order.selection).into()),
         }
     }
 }
@@ -105,7 +105,6 @@ impl From<&Order> for wire::Order {
 impl TryFrom<wire::Order> for Order {
     type Error = DecodeError;
     fn try_from(order: wire::Order) -> Result<Self> {
-        let classification = |value| known::<wire::Classification, _>(value, "");
         Ok(Self {
             id: id(order.id, "id")?,
             rollout: id(order.rollout, "rollout")?,
@@ -113,7 +112,38 @@ impl TryFrom<wire::Order> for Order {
             not_after: time(order.not_after, "not_after")?,
             deadline: time(order.deadline, "deadline")?,
             reboot: known::<wire::RebootSetting, _>(order.reboot, "reboot")?,
-            classifications: each(order.classifications, "classifications", classification)?,
+            selection: required(order.selection, "selection")?,
+        })
+    }
+}
+
+impl From<&Selection> for wire::Selection {
+    fn from(selection: &Selection) -> Self {
+        let classifications = selection.classifications.iter().map(|c| wire::Classification::from(*c).into());
+        let text = |mask: &Mask| mask.as_str().to_owned();
+        let certified =
+            |patches: &Vec<_>| wire::CertifiedSet { patches: patches.iter().map(Into::into).collect() };
+        Self {
+            classifications: classifications.collect(),
+            include: selection.include.iter().map(text).collect(),
+            exclude: selection.exclude.iter().map(text).collect(),
+            certified: selection.certified.as_ref().map(certified),
+            barred: selection.barred.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::Selection> for Selection {
+    type Error = DecodeError;
+    fn try_from(selection: wire::Selection) -> Result<Self> {
+        let classification = |value| known::<wire::Classification, _>(value, "");
+        let certified = selection.certified.map(|set| all(set.patches, "certified.patches"));
+        Ok(Self {
+            classifications: each(selection.classifications, "classifications", classification)?,
+            include: masks(selection.include, "include")?,
+            exclude: masks(selection.exclude, "exclude")?,
+            certified: certified.transpose()?,
+            barred: all(selection.barred, "barred")?,
         })
     }
 }

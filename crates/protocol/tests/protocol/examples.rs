@@ -7,11 +7,14 @@ use nightshift_domain::fleet::{Feature, Image, Os, PatchMode, Placement, Vm};
 use nightshift_domain::health::{Baseline, Signal};
 use nightshift_domain::layout::{Member, StageKey, StepKey};
 use nightshift_domain::patch::{
-    Assessment, Classification, Patch, PatchOutcome, PatchState, RebootSetting, RebootStatus,
+    Assessment, Blame, Classification, Patch, PatchOutcome, PatchState, PatchTally, RebootSetting,
+    RebootStatus,
 };
 use nightshift_domain::plan::{PlannedPhase, PlannedRegion};
-use nightshift_domain::policy::Policy;
+use nightshift_domain::policy::{Approvals, Blackout, Breaker, Budgets, OnFailure, PatchChoice, Policy};
+use nightshift_domain::rhythm::Rhythm;
 use nightshift_domain::rollout::{Actor, Tally};
+use nightshift_domain::selection::{Mask, PackageVersion, Selection};
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::Window;
 use nightshift_domain::{
@@ -70,6 +73,7 @@ fn model(placement: Placement) -> Vm {
         patch_mode: PatchMode::AutomaticByPlatform,
         time_zone: Some(chrono_tz::Asia::Kathmandu),
         window: Some(Window::parse("23:00", "05:30").unwrap()),
+        automatic_updates: Some(true),
     }
 }
 
@@ -80,8 +84,13 @@ fn fleet() -> Vec<Event> {
         Region { name: region(), time_zone, pair: Some(pair.clone()), zones: [zone()].into() },
         Region { name: pair, time_zone, pair: None, zones: [].into() },
     ];
+    let topology = Topology::new(Window::default_off_peak(), regions).unwrap();
+    let own = Image { publisher: "own".into(), offer: "golden".into(), sku: "3.".into() };
+    let (subscription, feature) = (|| SubscriptionId::new("retail").unwrap(), Feature::InGuestPatchVMPreview);
     vec![
-        Event::TopologyDeclared { topology: Topology::new(Window::default_off_peak(), regions).unwrap() },
+        Event::TopologyDeclared { topology: topology.with_images(vec![own]) },
+        Event::FeatureRequested { subscription: subscription(), feature },
+        Event::FeatureUnregistered { subscription: subscription(), feature },
         Event::FeatureRegistered {
             subscription: SubscriptionId::new("retail").unwrap(),
             feature: Feature::InGuestAutoPatchVMPreview,
@@ -103,16 +112,53 @@ fn rollout() -> Vec<Event> {
         Event::RolloutRequested { rollout: r(), policy, actor: actor() },
         Event::RolloutPlanned { rollout: r(), phases: vec![PlannedPhase { regions: vec![planned] }] },
         Event::PhaseStarted { rollout: r(), phase: 0 },
-        Event::TurnGranted { rollout: r(), phase: 0, region: region() },
-        Event::TurnEnded { rollout: r(), phase: 0, region: region(), tally },
+        Event::TurnGranted { rollout: r(), phase: 0, region: region(), round: 2 },
+        Event::TurnEnded { rollout: r(), phase: 0, region: region(), round: 2, tally, patches: patches() },
         Event::PhasePassed { rollout: r(), phase: 0, tally },
         Event::PhaseFailed { rollout: r(), phase: 0, tally, why: "3 of 7 VMs failed".into() },
         Event::RolloutHalted { rollout: r(), phase: 0, region: Some(region()), why: "boom".into() },
         Event::RolloutPaused { rollout: r(), actor: actor() },
-        Event::RolloutResumed { rollout: r(), actor: actor() },
+        Event::RolloutResumed { rollout: r(), accepted: 3, actor: actor() },
         Event::RolloutCancelled { rollout: r(), actor: actor() },
+        Event::RolloutExpired { rollout: r(), why: "its 30 days are over".into() },
         Event::RolloutCompleted { rollout: r(), tally },
+        Event::PolicyChanged { rollout: r(), policy: full_policy(), actor: actor() },
+        Event::PhaseApproved { rollout: r(), phase: 1, actor: actor() },
+        Event::PatchesCertified { rollout: r(), phase: 0, patches: vec![package()] },
+        Event::PatchBarred { rollout: r(), patch: package(), failed: 3, tried: 4, why: "3 of 4".into() },
+        Event::RhythmDeclared { rhythm: Some(Rhythm::default()), actor: actor() },
     ]
+}
+
+fn package() -> PackageVersion {
+    PackageVersion { name: "openssl".into(), version: "3.0.2-0ubuntu1.19".into() }
+}
+
+fn patches() -> Vec<PatchTally> {
+    vec![PatchTally { patch: package(), healthy: 4, failed: 1 }]
+}
+
+/// No field as it is by default.
+fn full_policy() -> Policy {
+    let day = |text: &str| text.parse().unwrap();
+    Policy {
+        canaries: vec![region()],
+        max_in_flight: Some(7),
+        blackouts: vec![Blackout { from: day("2026-12-24"), to: day("2026-12-26") }],
+        budgets: Budgets::all(10, 2),
+        on_failure: OnFailure::Continue,
+        approvals: Approvals::BetweenPhases,
+        reboot: RebootSetting::Never,
+        classifications: vec![Classification::Critical],
+        include: vec![Mask::new("lib*").unwrap()],
+        exclude: vec![Mask::new("*-dev").unwrap()],
+        patches: PatchChoice::Certified,
+        certify_phases: 2,
+        breaker: Breaker { failures: 5, percent: 50 },
+        deadline_days: 20,
+        retry_nights: 5,
+        ..Policy::default()
+    }
 }
 
 fn run() -> Vec<Event> {
@@ -133,16 +179,27 @@ fn run() -> Vec<Event> {
         not_after: at("2026-01-13T22:15:00Z"),
         deadline: at("2026-01-13T23:45:00Z"),
         reboot: RebootSetting::IfRequired,
-        classifications: vec![Classification::Critical, Classification::Security],
+        selection: Selection {
+            classifications: vec![Classification::Critical, Classification::Security],
+            include: vec![Mask::new("lib*").unwrap()],
+            exclude: vec![Mask::new("*-dev").unwrap()],
+            certified: Some(vec![package()]),
+            barred: vec![package()],
+        },
     };
     let tally = Tally { healthy: 1, ..Tally::default() };
     vec![
-        Event::RunStarted { rollout: r(), region: region(), phase: 1, policy: Policy::default() },
+        Event::RunStarted { rollout: r(), region: region(), phase: 1, round: 1, policy: Policy::default() },
         Event::RunEnlisted { rollout: r(), members: vec![member] },
         Event::StageStarted { rollout: r(), stage: StageKey::Zoneless },
         Event::StageEnded { rollout: r(), stage: StageKey::Zone(zone()) },
         Event::StepStarted { rollout: r(), step: step(), vms: vec![vm()] },
-        Event::StepEnded { rollout: r(), step: StepKey::ZoneBatch { zone: zone(), batch: 2 }, tally },
+        Event::StepEnded {
+            rollout: r(),
+            step: StepKey::ZoneBatch { zone: zone(), batch: 2 },
+            tally,
+            patches: patches(),
+        },
         Event::WatchRequested { rollout: r(), vms: vec![vm()] },
         Event::OrderPlaced { order },
         Event::VmDeferred { rollout: r(), vm: vm(), why: "silent".into() },
@@ -152,11 +209,17 @@ fn run() -> Vec<Event> {
             vm: vm(),
             order: order_id(),
             outcome: Outcome::Failed { why: "boom".into() },
+            blamed: vec![Blame { patch: package(), direct: true }],
         },
-        Event::RunHeld { rollout: r(), why: "paused".into() },
-        Event::RunReleased { rollout: r() },
+        Event::RunHeld { rollout: r(), stops: 1, why: "paused".into() },
+        Event::RunReleased { rollout: r(), accepted: true },
         Event::RunHalted { rollout: r(), step: StepKey::Batch(3), why: "boom".into() },
-        Event::RunCompleted { rollout: r(), tally },
+        Event::RunCompleted { rollout: r(), round: 1, tally, patches: patches() },
+        Event::AssessmentsRequested {
+            region: region(),
+            vms: vec![vm()],
+            not_after: at("2026-01-13T22:15:00Z"),
+        },
     ]
 }
 
@@ -207,7 +270,7 @@ fn agent() -> Vec<Event> {
                 warnings: vec!["slow".into()],
             },
         },
-        Event::OrderAccepted { vm: vm(), report: 3, order: order() },
+        Event::OrderAccepted { vm: vm(), report: 3, order: order(), began: at("2026-01-13T22:01:00Z") },
         Event::OrderFinished { vm: vm(), report: 4, order: order(), result },
         Event::OrderRefused { vm: vm(), report: 5, order: order(), refused },
         Event::AgentRebooted { vm: vm(), report: 6, order: order(), boot_id: "c".into() },

@@ -6,9 +6,10 @@ use chrono::Duration;
 use nightshift_domain::event::{Order, Outcome};
 use nightshift_domain::fleet::{Image, Os, PatchMode, Placement, Vm};
 use nightshift_domain::layout::{Member, StepKey};
-use nightshift_domain::patch::{Classification, RebootSetting};
-use nightshift_domain::policy::Policy;
+use nightshift_domain::patch::{Blame, Classification, PatchTally, RebootSetting};
+use nightshift_domain::policy::{Budgets, Policy};
 use nightshift_domain::rollout::{Actor, Tally};
+use nightshift_domain::selection::{Mask, PackageVersion, Selection};
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::Window;
 use nightshift_domain::{Event, Partition, Time};
@@ -63,7 +64,20 @@ fn vm() -> impl Strategy<Value = Vm> {
     (who, what).prop_map(|(who, what)| {
         let (id, subscription, resource_group, region, placement) = who;
         let (os, image, patch_mode, time_zone, window) = what;
-        Vm { id, subscription, resource_group, region, placement, os, image, patch_mode, time_zone, window }
+        let automatic_updates = None;
+        Vm {
+            id,
+            subscription,
+            resource_group,
+            region,
+            placement,
+            os,
+            image,
+            patch_mode,
+            time_zone,
+            window,
+            automatic_updates,
+        }
     })
 }
 
@@ -87,10 +101,10 @@ fn seconds() -> impl Strategy<Value = Duration> {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    let shares = (vec(any::<u8>(), 0..6), any::<u8>(), any::<u8>(), any::<u32>());
+    let shares = (vec(any::<u8>(), 0..6), any::<u8>(), any::<u8>(), any::<u32>(), vec(mask(), 0..3));
     (shares, seconds(), seconds(), seconds(), seconds(), seconds()).prop_map(
         |(shares, soak, bake, longest_work, grace, silence)| {
-            let (phase_shares, batch_percent, failure_budget_percent, failure_budget) = shares;
+            let (phase_shares, batch_percent, percent, vms, include) = shares;
             Policy {
                 phase_shares,
                 batch_percent,
@@ -99,8 +113,12 @@ fn policy() -> impl Strategy<Value = Policy> {
                 longest_work,
                 grace,
                 silence,
-                failure_budget_percent,
-                failure_budget,
+                budgets: Budgets::all(percent, vms),
+                max_in_flight: Some(vms),
+                deadline_days: vms,
+                retry_nights: vms,
+                include,
+                ..Policy::default()
             }
         },
     )
@@ -110,17 +128,38 @@ fn order() -> impl Strategy<Value = Order> {
     use Classification::{Critical, Other, Security};
     let reboot = select(vec![RebootSetting::IfRequired, RebootSetting::Never, RebootSetting::Always]);
     let classifications = vec(select(vec![Critical, Security, Other]), 0..4);
-    (id(), id(), id(), moment(), moment(), reboot, classifications).prop_map(
-        |(id, rollout, vm, not_after, deadline, reboot, classifications)| Order {
+    let certified = option::of(vec(package(), 0..4));
+    let selection = (classifications, vec(mask(), 0..3), vec(mask(), 0..3), certified, vec(package(), 0..3));
+    let selection = selection.prop_map(|(classifications, include, exclude, certified, barred)| Selection {
+        classifications,
+        include,
+        exclude,
+        certified,
+        barred,
+    });
+    (id(), id(), id(), moment(), moment(), reboot, selection).prop_map(
+        |(id, rollout, vm, not_after, deadline, reboot, selection)| Order {
             id,
             rollout,
             vm,
             not_after,
             deadline,
             reboot,
-            classifications,
+            selection,
         },
     )
+}
+
+fn mask() -> impl Strategy<Value = Mask> {
+    "[!-~]{1,128}".prop_map(|text| Mask::new(text).unwrap())
+}
+
+fn package() -> impl Strategy<Value = PackageVersion> {
+    any::<(String, String)>().prop_map(|(name, version)| PackageVersion { name, version })
+}
+
+fn blame() -> impl Strategy<Value = Blame> {
+    (package(), any::<bool>()).prop_map(|(patch, direct)| Blame { patch, direct })
 }
 
 fn member() -> impl Strategy<Value = Member> {
@@ -172,14 +211,14 @@ fn event() -> impl Strategy<Value = Event> {
             step,
             vms
         }),
-        (id(), step(), tally()).prop_map(|(rollout, step, tally)| Event::StepEnded { rollout, step, tally }),
-        order().prop_map(|order| Event::OrderPlaced { order }),
-        (id(), id(), id(), outcome()).prop_map(|(rollout, vm, order, outcome)| Event::VmSettled {
-            rollout,
-            vm,
-            order,
-            outcome
+        (id(), step(), tally(), package()).prop_map(|(rollout, step, tally, patch)| {
+            let patches = vec![PatchTally { patch, healthy: tally.healthy, failed: tally.failed }];
+            Event::StepEnded { rollout, step, tally, patches }
         }),
+        order().prop_map(|order| Event::OrderPlaced { order }),
+        (id(), id(), id(), outcome(), vec(blame(), 0..3)).prop_map(
+            |(rollout, vm, order, outcome, blamed)| Event::VmSettled { rollout, vm, order, outcome, blamed }
+        ),
     ]
 }
 

@@ -78,7 +78,14 @@ fn cases() -> Vec<Case> {
         OrderPlaced |m| order(m).not_after = None => "order.not_after: missing";
         OrderPlaced |m| order(m).deadline = Some(Timestamp { seconds: i64::MAX, nanos: 5 }) => "order.deadline: 9223372036854775807.000000005 is no moment";
         OrderPlaced |m| order(m).reboot = 9 => "order.reboot: 9 is not a known value";
-        OrderPlaced |m| order(m).classifications = vec![1, 0] => "order.classifications[1]: 0 is not a known value";
+        OrderPlaced |m| selection(m).classifications = vec![1, 0] => "order.selection.classifications[1]: 0 is not a known value";
+        OrderPlaced |m| selection(m).exclude = vec!["a b".into()] => "order.selection.exclude[0]: mask \"a b\": use 1 to 128 printable characters without spaces; * stands for any";
+        OrderPlaced |m| order(m).selection = None => "order.selection: missing";
+        PolicyChanged |m| policy(m).budgets = None => "policy.budgets: missing";
+        PolicyChanged |m| policy(m).on_failure = 9 => "policy.on_failure: 9 is not a known value";
+        PolicyChanged |m| policy(m).blackouts[0].to = "Xmas".into() => "policy.blackouts[0].to: \"Xmas\" is not a day: write YYYY-MM-DD";
+        RhythmDeclared |m| m.rhythm.as_mut().unwrap().at = "noon".into() => "rhythm.at: \"noon\" is not a time of day: write HH:MM";
+        PatchBarred |m| m.patch = None => "patch: missing";
         VmSettled |m| m.outcome = Some(wire::Outcome { kind: None }) => "outcome.kind: missing";
         EnrolmentTokenIssued |m| m.expires = Some(Timestamp { seconds: 1, nanos: -1 }) => "expires: 1.-00000001 is no moment";
         AgentConnected |m| m.identity.as_mut().unwrap().boot_id = String::new() => "identity.boot_id: missing";
@@ -103,6 +110,14 @@ fn region(message: &mut wire::TopologyDeclared) -> &mut wire::Region {
 
 fn order(message: &mut wire::OrderPlaced) -> &mut wire::Order {
     message.order.as_mut().unwrap()
+}
+
+fn selection(message: &mut wire::OrderPlaced) -> &mut wire::Selection {
+    order(message).selection.as_mut().unwrap()
+}
+
+fn policy(message: &mut wire::PolicyChanged) -> &mut wire::Policy {
+    message.policy.as_mut().unwrap()
 }
 
 fn window(start: &str, end: &str) -> Option<wire::Window> {

@@ -38,12 +38,21 @@ impl Writer {
     }
 
     /// Appends all decisions; returns for each how many events became fact, and the facts.
-    pub(super) async fn append(&self, reader: &mut Reader, decisions: Vec<Decision>) -> (Results, Vec<Fact>) {
+    ///
+    /// No fact is recorded as older than the newest that its decision may rest on (`newest`), however the services'
+    /// clocks differ: across partitions, time is the only order there is.
+    pub(super) async fn append(
+        &self,
+        reader: &mut Reader,
+        decisions: Vec<Decision>,
+        newest: Time,
+    ) -> (Results, Vec<Fact>) {
+        let at = self.clock.now().max(newest);
         let mut results = Vec::new();
         let mut facts = Vec::new();
         for (partition, group) in by_partition(decisions) {
             for together in chunks(group) {
-                self.append_group(reader, &partition, together, &mut results, &mut facts).await;
+                self.append_group(reader, &partition, together, at, &mut results, &mut facts).await;
             }
         }
         (results, facts)
@@ -55,10 +64,11 @@ impl Writer {
         reader: &mut Reader,
         partition: &Partition,
         group: Vec<Placed>,
+        at: Time,
         results: &mut Results,
         facts: &mut Vec<Fact>,
     ) {
-        match self.append_once(reader, partition, &group).await {
+        match self.append_once(reader, partition, &group, at).await {
             Ok(new) => {
                 results.extend(group.iter().map(|(place, decision)| (*place, Ok(decision.events.len()))));
                 facts.extend(new);
@@ -66,7 +76,7 @@ impl Writer {
             Err(AppendError::Conflict { .. }) if group.len() > 1 => {
                 for alone in group {
                     let place = alone.0;
-                    let appended = self.append_once(reader, partition, &[alone]).await;
+                    let appended = self.append_once(reader, partition, &[alone], at).await;
                     results.push((
                         place,
                         appended.map(|new| {
@@ -94,16 +104,15 @@ impl Writer {
         reader: &mut Reader,
         partition: &Partition,
         group: &[Placed],
+        at: Time,
     ) -> Result<Vec<Fact>, AppendError> {
-        let now = self.clock.now();
-        let writes: Vec<Write> =
-            group.iter().map(|(_, decision)| self.write(reader, decision, now)).collect();
+        let writes: Vec<Write> = group.iter().map(|(_, decision)| self.write(reader, decision, at)).collect();
         let heads = self.append_until_known(partition, writes).await?;
         for ((_, decision), head) in group.iter().zip(heads) {
             reader.appended(decision.chain.clone(), head);
         }
         let events = group.iter().flat_map(|(_, decision)| decision.events.iter().cloned());
-        Ok(events.map(|event| Fact { partition: partition.clone(), at: now, event }).collect())
+        Ok(events.map(|event| Fact { partition: partition.clone(), at, event }).collect())
     }
 
     /// The very same writes until the log says yes or no: their ids make that safe.

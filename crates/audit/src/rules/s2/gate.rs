@@ -1,0 +1,108 @@
+//! The gate of a phase: what must be so when it passes.
+
+use super::Phases;
+use crate::Record;
+use crate::allowance;
+use crate::findings::Findings;
+use crate::report::Rule::S2;
+use nightshift_domain::VmId;
+use nightshift_domain::rollout::Tally;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl<'a> Phases<'_, 'a> {
+    pub(super) fn may_pass(&self, phase: u32, record: &Record, findings: &mut Findings) {
+        self.has_ended(phase, record, findings);
+        self.has_baked(phase, record, findings);
+        if self.waived(phase) {
+            return;
+        }
+        let budget = self.policy.map_or(self.history.default_policy.budgets.phase, |(_, p)| p.budgets.phase);
+        let accepted = self.accepted.get(&phase).copied().unwrap_or_default();
+        let verdict = |what, failed: usize, ordered: usize| {
+            // Those that a person accepted stay among the ordered.
+            let (failed, healthy) = (failed.saturating_sub(accepted), ordered - failed);
+            let allowed = allowance::failures(budget, ordered);
+            let who = format!("phase {phase} of rollout {}", self.rollout);
+            if failed > allowed {
+                return Some(format!(
+                    "{who} passes with {failed} of {ordered} VMs failed {what}; {allowed} may"
+                ));
+            }
+            (healthy == 0).then(|| format!("{who} passes with nobody confirmed healthy {what}"))
+        };
+        // Once by what the planner counted, and once by what the regions' own events say.
+        let ended: Vec<_> = self.ended(phase).collect();
+        let sum = |of: fn(&Tally) -> u32| ended.iter().map(|(_, tally)| of(tally) as usize).sum::<usize>();
+        let (failed, healthy) = (sum(|tally| tally.failed), sum(|tally| tally.healthy));
+        if let Some(sentence) = verdict("by the tallies of its turns", failed, failed + healthy) {
+            let most = ended.iter().max_by_key(|(_, tally)| tally.failed).map(|(ended, _)| *ended);
+            findings.collide(S2, most.unwrap_or(record), record, sentence);
+        }
+        let settled = self.settled(phase, record);
+        let failures: Vec<_> =
+            settled.values().filter_map(|(settled, healthy)| (!healthy).then_some(settled)).collect();
+        if let Some(sentence) = verdict("as they were settled", failures.len(), settled.len()) {
+            let last =
+                failures.iter().max_by_key(|settled| (settled.at, &settled.partition, settled.position));
+            let ended = ended.last().map_or(record, |(ended, _)| ended);
+            findings.collide(S2, last.map_or(ended, |last| last), record, sentence);
+        }
+    }
+
+    /// Each VM that was ordered in the first turns of the phase and settled: its outcome.
+    fn settled(&self, phase: u32, by: &Record) -> BTreeMap<&'a VmId, (&'a Record, bool)> {
+        let regions: BTreeSet<_> = self.regions(phase).into_iter().flatten().collect();
+        let flights = regions.iter().filter_map(|region| self.history.flights.get(*region)).flatten();
+        flights
+            .filter(|flight| flight.order.rollout == *self.rollout && flight.placed.at <= by.at)
+            .filter(|flight| flight.round.is_none_or(|(_, round)| round == 1))
+            .filter_map(|flight| Some((&flight.order.vm, (flight.settled?, flight.healthy()?))))
+            .collect()
+    }
+
+    /// How many VMs of the phase had failed by then, in whatever round; by time.
+    pub(super) fn ever_failed(&self, phase: u32, by: &Record) -> usize {
+        let regions: BTreeSet<_> = self.regions(phase).into_iter().flatten().collect();
+        let flights = regions.iter().filter_map(|region| self.history.flights.get(*region)).flatten();
+        let failed = flights.filter(|flight| {
+            flight.order.rollout == *self.rollout
+                && flight.healthy() == Some(false)
+                && flight.settled.is_some_and(|settled| settled.at <= by.at)
+        });
+        failed.map(|flight| &flight.order.vm).collect::<BTreeSet<_>>().len()
+    }
+
+    fn has_ended(&self, phase: u32, record: &Record, findings: &mut Findings) {
+        for region in self.regions(phase).into_iter().flatten() {
+            let turn = self.first_turn(region);
+            if turn.is_none_or(|turn| turn.ended.is_none()) {
+                let first = turn.and_then(|turn| turn.granted).or(self.started.get(&phase).copied());
+                let rollout = self.rollout;
+                let sentence = format!(
+                    "phase {phase} of rollout {rollout} passes before the first turn of region {region} has ended"
+                );
+                findings.collide(S2, first.unwrap_or(record), record, sentence);
+            }
+        }
+    }
+
+    fn has_baked(&self, phase: u32, record: &Record, findings: &mut Findings) {
+        let bake = self.policy.map_or(self.history.default_policy.bake, |(_, policy)| policy.bake);
+        let last = self.ended(phase).max_by_key(|(ended, _)| (ended.at, ended.position));
+        if let Some((ended, _)) = last
+            && record.at - ended.at < bake
+        {
+            let (rollout, minutes) = (self.rollout, bake.num_minutes());
+            let sentence = format!(
+                "phase {phase} of rollout {rollout} is to bake for {minutes} minutes after its last region"
+            );
+            findings.collide(S2, ended, record, sentence);
+        }
+    }
+
+    /// The ends of the first turns of the phase's regions.
+    fn ended(&self, phase: u32) -> impl Iterator<Item = (&'a Record, Tally)> {
+        let regions = self.regions(phase).into_iter().flatten();
+        regions.filter_map(|region| self.first_turn(region)?.ended)
+    }
+}

@@ -1,0 +1,55 @@
+//! `nightshift rhythm …`
+
+use super::rollout::actor;
+use super::{print, print_json};
+use crate::arguments::{Rhythm, Servers};
+use crate::{clients, exit};
+use anyhow::Context as _;
+use nightshift_domain::rhythm::Rhythm as Model;
+use nightshift_protocol::api::v1 as api;
+use std::process::ExitCode;
+
+pub(crate) async fn run(command: Rhythm, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
+    let mut planner = clients::rollouts(servers).await?;
+    match command {
+        Rhythm::Declare { file, wish } => {
+            let rhythm = match file {
+                Some(file) => {
+                    let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+                    toml::from_str(&text).with_context(|| file.display().to_string())?
+                }
+                None => Model::default(),
+            };
+            let actor = Some(actor(wish));
+            planner
+                .declare_rhythm(api::DeclareRhythmRequest { rhythm: Some((&rhythm).into()), actor })
+                .await?;
+        }
+        Rhythm::Stop { wish } => {
+            let actor = Some(actor(wish));
+            planner.declare_rhythm(api::DeclareRhythmRequest { rhythm: None, actor }).await?;
+        }
+        Rhythm::Show => {}
+    }
+    let declared = planner.get_rhythm(api::GetRhythmRequest {}).await?.into_inner();
+    if json {
+        print_json(&declared)?;
+        return Ok(exit::DONE);
+    }
+    match (declared.rhythm, declared.next) {
+        (Some(rhythm), next) => {
+            let rhythm = Model::try_from(rhythm)?;
+            let next = nightshift_protocol::convert::time(next, "next")?;
+            print(format_args!(
+                "{} days after {} number {} of the month, at {} UTC; next {}",
+                rhythm.days_after,
+                rhythm.weekday,
+                rhythm.week,
+                rhythm.at.format("%H:%M"),
+                next.format("%F %H:%M")
+            ))?;
+        }
+        (None, _) => print("no rollout starts by itself")?,
+    }
+    Ok(exit::DONE)
+}

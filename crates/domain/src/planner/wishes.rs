@@ -1,0 +1,197 @@
+//! What people wish of rollouts and of the fleet; and the rollout that nobody has to wish for, the monthly one.
+
+use super::{Planner, as_decision};
+use crate::event::{Event, Partition};
+use crate::fleet::{Feature, Vm};
+use crate::id::{RolloutId, SubscriptionId};
+use crate::mind::{Decision, Time};
+use crate::plan::plan;
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+use crate::rhythm::Rhythm;
+use crate::rollout::{Actor, Ended, PhaseState, Rollout, Status};
+use crate::topology::Topology;
+
+impl Planner {
+    /// Brings the fleet to what is declared.
+    pub fn declare_fleet(
+        &self,
+        topology: Topology,
+        features: &[(SubscriptionId, Feature)],
+        vms: Vec<Vm>,
+    ) -> Result<Vec<Decision>, Refusal> {
+        let kept = self.fleet.vms.values().find(|vm| !topology.regions.contains_key(&vm.region));
+        if let Some(vm) = kept {
+            let sentence = format!(
+                "region \"{}\" is left out of the topology, but VM \"{}\" is in it",
+                vm.region, vm.id
+            );
+            return Err(Refusal::new("RegionInUse", sentence));
+        }
+        self.check_new_pairs(&topology)?;
+        Ok(as_decision(Partition::Fleet, self.fleet.declare(topology, features, vms)?))
+    }
+
+    /// Two regions that are patched at this moment cannot become a pair (rule S1).
+    fn check_new_pairs(&self, topology: &Topology) -> Result<(), Refusal> {
+        let turns = self.rollouts.values().flat_map(Rollout::turns);
+        let held: Vec<_> = turns.filter(|(_, _, turn)| turn.is_held()).map(|(_, region, _)| region).collect();
+        for one in &held {
+            if let Some(other) = held.iter().find(|other| topology.paired(one, other)) {
+                let sentence = format!(
+                    "regions \"{one}\" and \"{other}\" cannot become a geo-pair now: both are being patched; try again \
+                     when one of their turns has ended"
+                );
+                return Err(Refusal::new("RegionsInTurnConflict", sentence));
+            }
+        }
+        Ok(())
+    }
+
+    /// A VM leaves the fleet.
+    pub fn remove_vm(&self, vm: &crate::id::VmId) -> Result<Vec<Decision>, Refusal> {
+        Ok(as_decision(Partition::Fleet, self.fleet.remove(vm)?))
+    }
+
+    /// A subscription asks for a feature (REQUIREMENTS.md D1).
+    pub fn register_feature(&self, subscription: &SubscriptionId, feature: Feature) -> Vec<Decision> {
+        as_decision(Partition::Fleet, self.fleet.request_feature(subscription, feature))
+    }
+
+    /// A subscription gives a feature up.
+    pub fn unregister_feature(&self, subscription: &SubscriptionId, feature: Feature) -> Vec<Decision> {
+        as_decision(Partition::Fleet, self.fleet.unregister_feature(subscription, feature))
+    }
+
+    /// From now on a rollout starts every month by this rhythm; none does without one.
+    pub fn declare_rhythm(&self, rhythm: Option<Rhythm>, actor: Actor) -> Result<Vec<Decision>, Refusal> {
+        if let Some(rhythm) = &rhythm {
+            rhythm.validate().map_err(|error| Refusal::new("InvalidRhythm", error.to_string()))?;
+            valid(&rhythm.policy)?;
+        }
+        if rhythm == self.rhythm {
+            return Ok(Vec::new());
+        }
+        Ok(wish(Event::RhythmDeclared { rhythm, actor }))
+    }
+
+    /// Starts a rollout over all eligible VMs. The same identity with the same policy again changes nothing.
+    pub fn start(&self, id: &RolloutId, policy: Policy, actor: Actor) -> Result<Vec<Decision>, Refusal> {
+        valid(&policy)?;
+        if let Some(known) = self.rollouts.get(id) {
+            if known.policy == policy {
+                return Ok(Vec::new());
+            }
+            let sentence = format!("rollout \"{id}\" was started with another policy; choose another name");
+            return Err(Refusal::new("RolloutExists", sentence));
+        }
+        let known = |region| self.fleet.topology.regions.contains_key(region);
+        if let Some(region) = policy.canaries.iter().find(|region| !known(*region)) {
+            let sentence = format!("policy: canaries = \"{region}\": not a region of the topology");
+            return Err(Refusal::new("InvalidPolicy", sentence));
+        }
+        let phases = plan(&self.fleet, &policy.phase_shares, &policy.canaries);
+        if phases.is_empty() {
+            let sentence = "no VM of the fleet is eligible: see `nightshift vm list` for each VM's reason";
+            return Err(Refusal::new("NoEligibleVm", sentence));
+        }
+        let requested = Event::RolloutRequested { rollout: id.clone(), policy, actor };
+        let planned = Event::RolloutPlanned { rollout: id.clone(), phases };
+        Ok(as_decision(Partition::Rollout, vec![requested, planned]))
+    }
+
+    /// The rollout that the rhythm asks for now. One for which nobody is eligible waits until somebody is.
+    pub(super) fn monthly(&self, now: Time) -> Vec<Event> {
+        let Some(rhythm) = &self.rhythm else { return Vec::new() };
+        let due = rhythm.due(now).filter(|(_, at)| self.rhythm_since.is_some_and(|since| *at >= since));
+        let Some((id, _)) = due.filter(|(id, _)| !self.rollouts.contains_key(id)) else { return Vec::new() };
+        let actor = Actor { name: "monthly rhythm".into(), reason: "a rollout every month".into() };
+        let started = self.start(&id, rhythm.policy.clone(), actor).unwrap_or_default();
+        started.into_iter().flat_map(|decision| decision.events).collect()
+    }
+
+    /// Changes the policy of a rollout that is under way.
+    pub fn change_policy(
+        &self,
+        id: &RolloutId,
+        policy: Policy,
+        actor: Actor,
+    ) -> Result<Vec<Decision>, Refusal> {
+        valid(&policy)?;
+        let rollout = self.rollout(id)?;
+        if matches!(rollout.status, Status::Completed { .. } | Status::Cancelled | Status::Expired) {
+            return Err(self.not_now(id, "changed"));
+        }
+        if policy.phase_shares != rollout.policy.phase_shares || policy.canaries != rollout.policy.canaries {
+            let sentence =
+                "phase_shares and canaries cannot change: the phases are planned; cancel and start anew";
+            return Err(Refusal::new("PolicyFieldFixed", sentence));
+        }
+        if policy == rollout.policy {
+            return Ok(Vec::new());
+        }
+        Ok(wish(Event::PolicyChanged { rollout: id.clone(), policy, actor }))
+    }
+
+    /// Lets a phase (its number from 0) start, where the policy asks for that.
+    pub fn approve(&self, id: &RolloutId, phase: u32, actor: Actor) -> Result<Vec<Decision>, Refusal> {
+        let rollout = self.rollout(id)?;
+        let Some(state) = rollout.phases.get(phase as usize).map(|phase| phase.state) else {
+            let sentence = format!("rollout \"{id}\" has {} phases", rollout.phases.len());
+            return Err(Refusal::new("PhaseNotFound", sentence));
+        };
+        if state != PhaseState::Waiting || rollout.approved.contains(&phase) {
+            return Ok(Vec::new());
+        }
+        Ok(wish(Event::PhaseApproved { rollout: id.clone(), phase, actor }))
+    }
+
+    /// Stops a rollout for a while.
+    pub fn pause(&self, id: &RolloutId, actor: Actor) -> Result<Vec<Decision>, Refusal> {
+        match self.rollout(id)?.status {
+            Status::Paused => Ok(Vec::new()),
+            Status::Running => Ok(wish(Event::RolloutPaused { rollout: id.clone(), actor })),
+            _ => Err(self.not_now(id, "paused")),
+        }
+    }
+
+    /// Lets a paused or halted rollout go on; the failures of a halted one are thereby accepted.
+    pub fn resume(&self, id: &RolloutId, actor: Actor) -> Result<Vec<Decision>, Refusal> {
+        match self.rollout(id)?.status {
+            Status::Running => Ok(Vec::new()),
+            Status::Paused => Ok(wish(Event::RolloutResumed { rollout: id.clone(), accepted: 0, actor })),
+            Status::Halted { .. } => {
+                let accepted = self.rollout(id)?.failures_of_phase();
+                Ok(wish(Event::RolloutResumed { rollout: id.clone(), accepted, actor }))
+            }
+            _ => Err(self.not_now(id, "resumed")),
+        }
+    }
+
+    /// Ends a rollout; what is in flight settles first.
+    pub fn cancel(&self, id: &RolloutId, actor: Actor) -> Result<Vec<Decision>, Refusal> {
+        match self.rollout(id)?.status {
+            Status::Cancelled | Status::Completed { ended: Ended::Cancelled } => Ok(Vec::new()),
+            Status::Completed { .. } | Status::Expired => Err(self.not_now(id, "cancelled")),
+            _ => Ok(wish(Event::RolloutCancelled { rollout: id.clone(), actor })),
+        }
+    }
+
+    fn rollout(&self, id: &RolloutId) -> Result<&Rollout, Refusal> {
+        let unknown = || Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\""));
+        self.rollouts.get(id).ok_or_else(unknown)
+    }
+
+    fn not_now(&self, id: &RolloutId, wished: &str) -> Refusal {
+        let status = self.rollouts.get(id).map(|rollout| format!("{:?}", rollout.status)).unwrap_or_default();
+        Refusal::new("RolloutStateConflict", format!("rollout \"{id}\" cannot be {wished}: it is {status}"))
+    }
+}
+
+fn valid(policy: &Policy) -> Result<(), Refusal> {
+    policy.validate().map_err(|error| Refusal::new("InvalidPolicy", error.to_string()))
+}
+
+fn wish(event: Event) -> Vec<Decision> {
+    as_decision(Partition::Rollout, vec![event])
+}

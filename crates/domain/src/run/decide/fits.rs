@@ -1,0 +1,31 @@
+//! When each VM's window has room for an order. Most VMs of a region share their window and time zone: each pair is
+//! worked out once.
+
+use crate::layout::Member;
+use crate::mind::Time;
+use crate::policy::Policy;
+use crate::run::time_limits::DELIVERY;
+use crate::window::{Opening, Window};
+use chrono_tz::Tz;
+use std::collections::HashMap;
+
+pub(in crate::run) struct Fits<'a> {
+    now: Time,
+    policy: &'a Policy,
+    known: HashMap<(Window, Tz), Option<Opening>>,
+}
+
+impl<'a> Fits<'a> {
+    pub fn new(now: Time, policy: &'a Policy) -> Self {
+        Self { now, policy, known: HashMap::new() }
+    }
+
+    /// The VM's opening in which an order can still arrive and the longest work be done: the one that is open, or the
+    /// next. None if there is none within the days that the policy leaves.
+    pub fn of(&mut self, member: &Member) -> Option<Opening> {
+        let (now, policy) = (self.now, self.policy);
+        let work = DELIVERY + policy.longest_work;
+        let fit = || member.window.next_fit(member.time_zone, now, work, |day| policy.is_blackout(day));
+        *self.known.entry((member.window, member.time_zone)).or_insert_with(fit)
+    }
+}

@@ -1,0 +1,172 @@
+//! A step's VMs, one by one: called, ordered, skipped or deferred.
+
+use super::{Ask, Fits, Run};
+use crate::event::{Event, Order};
+use crate::health::Baseline;
+use crate::id::{OrderId, VmId};
+use crate::layout::{Member, Step};
+use crate::mind::Time;
+use crate::run::Standing;
+use crate::run::time_limits::baseline_overdue;
+use crate::window::Opening;
+use uuid::Uuid;
+
+enum Next {
+    Wait,
+    /// Ask for its baseline.
+    Call,
+    Do(Box<Event>),
+}
+
+impl Run {
+    pub(super) fn advance_steps<'a>(
+        &self,
+        steps: impl Iterator<Item = &'a Step>,
+        now: Time,
+        ask: &Ask<'_>,
+    ) -> Vec<Event> {
+        let mut fits = Fits::new(now, ask.policy);
+        let taken: usize = self.steps.values().map(|step| step.taken).sum();
+        let most = ask.policy.max_in_flight.map_or(usize::MAX, |most| most as usize);
+        let mut places = most.saturating_sub(taken);
+        steps.flat_map(|step| self.advance_step(step, now, ask, &mut fits, &mut places)).collect()
+    }
+
+    fn advance_step(
+        &self,
+        step: &Step,
+        now: Time,
+        ask: &Ask<'_>,
+        fits: &mut Fits<'_>,
+        places_of_region: &mut usize,
+    ) -> Vec<Event> {
+        let (rollout, key) = (self.rollout.clone(), step.key.clone());
+        let Some(progress) = self.steps.get(&step.key) else {
+            return vec![Event::StepStarted { rollout, step: key, vms: step.vms.clone() }];
+        };
+        if progress.open == 0 {
+            let (tally, patches) = (progress.tally, progress.patches.tallies());
+            return vec![Event::StepEnded { rollout, step: key, tally, patches }];
+        }
+        let mut places = step.at_once.saturating_sub(progress.taken).min(*places_of_region);
+        let mut call = Vec::new();
+        let mut events = Vec::new();
+        for vm in &step.vms {
+            let Some(standing) = self.standings.get(vm) else { continue };
+            match self.next_for(vm, standing, now, ask, fits) {
+                Next::Wait => {}
+                Next::Do(event) => events.push(*event),
+                Next::Call if *standing != Standing::Waiting => call.push(vm.clone()),
+                Next::Call if places > 0 => {
+                    places -= 1;
+                    *places_of_region -= 1;
+                    call.push(vm.clone());
+                }
+                Next::Call => {}
+            }
+        }
+        if !call.is_empty() {
+            events.push(Event::WatchRequested { rollout, vms: call });
+        }
+        events
+    }
+
+    fn next_for(
+        &self,
+        vm: &VmId,
+        standing: &Standing,
+        now: Time,
+        ask: &Ask<'_>,
+        fits: &mut Fits<'_>,
+    ) -> Next {
+        let Some(member) = self.members.get(vm) else { return Next::Wait };
+        if standing.is_terminal() || standing.is_in_flight() {
+            return Next::Wait;
+        }
+        if let Some(event) = self.changed(member, ask) {
+            return Next::Do(Box::new(event));
+        }
+        match standing {
+            Standing::Called { since } if now >= baseline_overdue(*since, ask.policy) => {
+                self.defer(vm, "the health-monitor did not say how it is".to_owned())
+            }
+            Standing::Called { .. } => Next::Wait,
+            Standing::Baselined { baseline: Baseline::Ill { ailment }, .. } => {
+                self.skip(vm, format!("it was ill before its turn: {ailment}"))
+            }
+            Standing::Baselined { baseline: Baseline::Silent, .. } => {
+                self.defer(vm, "no signal from it: powered off or cut off".to_owned())
+            }
+            _ => match fits.of(member) {
+                None => {
+                    let minutes = ask.policy.longest_work.num_minutes();
+                    self.skip(vm, format!("its window is never long enough for work of {minutes} minutes"))
+                }
+                Some(opening) if opening.opens > now => Next::Wait,
+                Some(opening) => match standing {
+                    Standing::Baselined { at, .. } if now - *at <= ask.policy.silence => {
+                        Next::Do(Box::new(Event::OrderPlaced { order: self.order(vm, opening, now, ask) }))
+                    }
+                    _ => Next::Call,
+                },
+            },
+        }
+    }
+
+    /// What is to become of a VM that is not any more as it was enlisted.
+    fn changed(&self, member: &Member, ask: &Ask<'_>) -> Option<Event> {
+        let (rollout, vm) = (self.rollout.clone(), member.vm.clone());
+        let Some(now) = ask.fleet.vms.get(&member.vm) else {
+            return Some(Event::VmSkipped { rollout, vm, why: "it left the fleet".to_owned() });
+        };
+        if let Some(refusal) = ask.fleet.ineligible(now) {
+            return Some(Event::VmSkipped { rollout, vm, why: refusal.sentence });
+        }
+        if now.region != self.region {
+            let why = format!("it moved to region \"{}\"", now.region);
+            return Some(Event::VmSkipped { rollout, vm, why });
+        }
+        if !member.is(now, ask.fleet) {
+            let why = "its model changed during the run: the next round goes by the new one".to_owned();
+            return Some(Event::VmDeferred { rollout, vm, why });
+        }
+        None
+    }
+
+    fn skip(&self, vm: &VmId, why: String) -> Next {
+        Next::Do(Box::new(Event::VmSkipped { rollout: self.rollout.clone(), vm: vm.clone(), why }))
+    }
+
+    fn defer(&self, vm: &VmId, why: String) -> Next {
+        Next::Do(Box::new(Event::VmDeferred { rollout: self.rollout.clone(), vm: vm.clone(), why }))
+    }
+
+    fn order(&self, vm: &VmId, opening: Opening, now: Time, ask: &Ask<'_>) -> Order {
+        let policy = ask.policy;
+        // An order that nobody took up for a silence's length would only hold up its step.
+        let not_after = (opening.closes - policy.longest_work).min(now + policy.silence);
+        let mut selection = policy.selection();
+        selection.certified = ask.certified.map(|patches| patches.iter().cloned().collect());
+        selection.barred = ask.barred.iter().cloned().collect();
+        Order {
+            id: self.order_id(vm),
+            rollout: self.rollout.clone(),
+            vm: vm.clone(),
+            not_after,
+            deadline: not_after + policy.longest_work,
+            reboot: policy.reboot,
+            selection,
+        }
+    }
+
+    /// The same for the same VM, rollout and round, whoever decides it and however often.
+    fn order_id(&self, vm: &VmId) -> OrderId {
+        let name = format!("{}/{}/{}/{vm}", self.rollout, self.region, self.round);
+        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).hyphenated().to_string();
+        #[expect(
+            clippy::expect_used,
+            reason = "a hyphenated UUID is hex digits with dashes inside: an identifier"
+        )]
+        OrderId::new(id).expect("a UUID is an identifier")
+    }
+}

@@ -1,0 +1,16 @@
+//! Planner and coordinator together, with machines and a health-monitor that do as each test says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what is wrong by panicking"
+)]
+
+mod catch_up;
+mod changes;
+mod explain;
+mod policy;
+mod rhythm;
+mod trust;
+mod turns;
+mod world;

@@ -1,0 +1,153 @@
+//! What a policy asks for, done.
+
+use crate::world::{Fate, World, actor, policy, rollout_id, topology, vm};
+use chrono::{Datelike as _, Duration};
+use nightshift_domain::policy::{Approvals, Blackout, Budgets, OnFailure, Policy};
+use nightshift_domain::rollout::{Ended, Status};
+use nightshift_domain::{Event, Time};
+
+fn at(text: &str) -> Time {
+    text.parse().unwrap()
+}
+
+fn two_regions() -> World {
+    let vms = ["a", "b"].into_iter().flat_map(|name| (1..=6).map(move |n| vm(name, n))).collect();
+    World::new(topology(&[("a", "b")], &[]), vms)
+}
+
+#[test]
+fn a_phase_waits_for_its_approval() {
+    let mut world = two_regions();
+    world.start("one", Policy { approvals: Approvals::BetweenPhases, ..policy() });
+    world.run(8, |_, _| Fate::Healthy);
+    assert_eq!(world.rollout("one").tally().healthy, 6);
+    let refused = world.planner.approve(&rollout_id("one"), 2, actor()).unwrap_err();
+    assert_eq!(refused.code, "PhaseNotFound");
+    let approved = world.planner.approve(&rollout_id("one"), 1, actor());
+    world.wish(approved);
+    world.run(8, |_, _| Fate::Healthy);
+    assert_eq!(world.rollout("one").status, Status::Completed { ended: Ended::Passed });
+}
+
+#[test]
+fn no_order_touches_a_blackout() {
+    let mut world = two_regions();
+    let day = |text: &str| text.parse().unwrap();
+    let blackouts = vec![Blackout { from: day("2026-03-03"), to: day("2026-03-05") }];
+    world.start("one", Policy { blackouts, ..policy() });
+    world.run(20, |_, _| Fate::Healthy);
+    assert_eq!(world.rollout("one").tally().healthy, 12);
+    let first = world.orders().iter().map(|(at, _)| *at).min().unwrap();
+    assert_eq!(first, at("2026-03-06T22:00:00Z"));
+}
+
+#[test]
+fn canaries_go_first_whatever_their_size() {
+    let vms =
+        [("a", 2), ("b", 9)].into_iter().flat_map(|(name, n)| (1..=n).map(move |n| vm(name, n))).collect();
+    let mut world = World::new(topology(&[("a", "b")], &[]), vms);
+    world.start("one", Policy { canaries: vec![crate::world::region("b")], ..policy() });
+    let phases = &world.rollout("one").phases;
+    assert_eq!(phases[0].planned.regions[0].region, crate::world::region("b"));
+    let unknown = Policy { canaries: vec![crate::world::region("atlantis")], ..policy() };
+    let refused = world.planner.start(&rollout_id("two"), unknown, actor()).unwrap_err();
+    assert!(refused.sentence.contains("atlantis"), "{refused}");
+}
+
+#[test]
+fn never_more_in_flight_than_the_policy_says() {
+    let mut world = World::new(topology(&[], &["a"]), (1..=20).map(|n| vm("a", n)).collect());
+    world.start("one", Policy { batch_percent: 90, max_in_flight: Some(3), ..policy() });
+    world.run(20, |_, _| Fate::Healthy);
+    assert_eq!(world.rollout("one").tally().healthy, 20);
+    let mut in_flight: i32 = 0;
+    for fact in &world.facts {
+        match fact.event {
+            Event::OrderPlaced { .. } => in_flight += 1,
+            Event::VmSettled { .. } => in_flight -= 1,
+            _ => {}
+        }
+        assert!(in_flight <= 3);
+    }
+}
+
+#[test]
+fn where_the_policy_goes_on_a_bad_region_ends_alone() {
+    let vms = ["a", "b", "c"].into_iter().flat_map(|name| (1..=6).map(move |n| vm(name, n))).collect();
+    let mut world = World::new(topology(&[], &["a", "b", "c"]), vms);
+    let mut budgets = Budgets::default();
+    budgets.phase.percent = 50;
+    let policy = Policy {
+        on_failure: OnFailure::Continue,
+        phase_shares: vec![100],
+        budgets,
+        retry_nights: 0,
+        ..policy()
+    };
+    world.start("one", policy);
+    world.run(20, |vm, _| if vm.starts_with("b") { Fate::Ill } else { Fate::Healthy });
+    let rollout = world.rollout("one");
+    assert_eq!(rollout.status, Status::Completed { ended: Ended::Passed });
+    let tally = rollout.tally();
+    assert_eq!((tally.healthy, tally.failed, tally.skipped), (12, 3, 3));
+    assert_eq!(world.count(|event| matches!(event, Event::RolloutHalted { .. })), 0);
+}
+
+#[test]
+fn a_changed_policy_holds_from_then_on_and_says_who_and_why() {
+    let mut world = two_regions();
+    world.start("one", policy());
+    let slower = Policy { bake: Duration::days(3), ..policy() };
+    let changed = world.planner.change_policy(&rollout_id("one"), slower.clone(), actor());
+    world.wish(changed);
+    world.run(20, |_, _| Fate::Healthy);
+    let passed: Vec<Time> = world
+        .facts
+        .iter()
+        .filter(|fact| matches!(fact.event, Event::PhasePassed { .. }))
+        .map(|fact| fact.at)
+        .collect();
+    assert!(passed[0] >= at("2026-03-05T22:00:00Z"), "{passed:?}");
+    let refused = world.planner.change_policy(&rollout_id("one"), slower, actor()).unwrap_err();
+    assert_eq!(refused.code, "RolloutStateConflict");
+}
+
+#[test]
+fn shares_of_a_planned_rollout_are_fixed() {
+    let mut world = two_regions();
+    world.start("one", policy());
+    let other = Policy { phase_shares: vec![100], ..policy() };
+    assert_eq!(
+        world.planner.change_policy(&rollout_id("one"), other, actor()).unwrap_err().code,
+        "PolicyFieldFixed"
+    );
+}
+
+#[test]
+fn a_budget_of_the_region_halts_though_no_step_exceeds_its_own() {
+    let mut world = World::new(topology(&[], &["a"]), (1..=20).map(|n| vm("a", n)).collect());
+    let mut budgets = Budgets::all(0, 1);
+    budgets.zone.vms = 100;
+    budgets.region.vms = 2;
+    world.start("one", Policy { batch_percent: 10, budgets, ..policy() });
+    // Each step has one that fails.
+    world.run_while(
+        3,
+        |vm, _| if number(vm).is_multiple_of(2) { Fate::Ill } else { Fate::Healthy },
+        |world| !matches!(world.rollout("one").status, Status::Halted { .. }),
+    );
+    let Status::Halted { why, .. } = &world.rollout("one").status else { panic!("not halted") };
+    assert!(why.contains("the region") && why.starts_with('3'), "{why}");
+}
+
+fn number(vm: &str) -> u32 {
+    vm.rsplit('-').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_first_night_is_the_first_of_the_rollout() {
+    let mut world = two_regions();
+    world.start("one", policy());
+    world.run(3, |_, _| Fate::Healthy);
+    assert_eq!(world.orders()[0].0.day(), 2);
+}

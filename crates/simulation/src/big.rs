@@ -1,0 +1,288 @@
+//! The fast world: one instance of each mind, every fact heard at once, only what is due is asked. It forecasts, and it
+//! answers what-if questions over a million machines.
+
+use crate::faults::Faults;
+use crate::machines::Machines;
+use crate::outcome::Outcome;
+use crate::people;
+use crate::tape::Tape;
+use chrono::{Duration, DurationRound as _};
+use nightshift_domain::coordinator::Coordinator;
+use nightshift_domain::monitor::Monitor;
+use nightshift_domain::planner::Planner;
+use nightshift_domain::policy::Policy;
+use nightshift_domain::rollout::Status;
+use nightshift_domain::{
+    Decision, Event, Fact, Mind as _, Partition, Refusal, RegionName, RolloutId, Time, VmId,
+};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What happens within a minute is seen together: one decision serves many machines.
+const TICK: Duration = Duration::minutes(1);
+/// How often a watched machine is heard.
+const HEARTBEAT: Duration = Duration::minutes(5);
+
+/// A patch that makes machines ill.
+#[derive(Debug, Clone, Copy)]
+pub struct BadPatch {
+    /// The share of the machines that it makes ill, in percent.
+    pub percent: u32,
+    /// From this phase on (from 1).
+    pub from_phase: u32,
+}
+
+/// The fast world.
+pub struct Big {
+    now: Time,
+    start: Time,
+    rng: StdRng,
+    faults: Faults,
+    bad_patch: Option<BadPatch>,
+    tape: Tape,
+    planner: Planner,
+    coordinator: Coordinator,
+    monitor: Monitor,
+    machines: Machines,
+    watched: BTreeSet<VmId>,
+    next_heartbeat: Time,
+    dirty: BTreeSet<RegionName>,
+    wakes: BTreeMap<RegionName, Time>,
+    orders_of_day: BTreeMap<RegionName, BTreeMap<chrono::NaiveDate, u32>>,
+    ordered_vms: BTreeMap<VmId, Time>,
+    remember_vms: bool,
+}
+
+impl Big {
+    /// A world that begins with this fleet at this moment; `tape` says whether its log is kept.
+    pub fn new(seed: u64, start: Time, fleet: Vec<Event>, faults: Faults, tape: Tape) -> Self {
+        let vms = fleet.iter().filter_map(|event| match event {
+            Event::VmRegistered { vm } => Some(&vm.id),
+            _ => None,
+        });
+        let machines = Machines::new(seed, start, vms, faults);
+        let mut monitor = Monitor::default();
+        monitor.listen(start - Duration::days(1));
+        let mut world = Self {
+            now: start,
+            start,
+            rng: StdRng::seed_from_u64(seed),
+            faults,
+            bad_patch: None,
+            tape,
+            planner: Planner::default(),
+            coordinator: Coordinator::default(),
+            monitor,
+            machines,
+            watched: BTreeSet::new(),
+            next_heartbeat: start,
+            dirty: BTreeSet::new(),
+            wakes: BTreeMap::new(),
+            orders_of_day: BTreeMap::new(),
+            ordered_vms: BTreeMap::new(),
+            remember_vms: false,
+        };
+        for event in fleet {
+            world.record(&Partition::Fleet, event);
+        }
+        world
+    }
+
+    /// The same with a patch that makes machines ill.
+    pub fn with_bad_patch(self, bad_patch: Option<BadPatch>) -> Self {
+        Self { bad_patch, ..self }
+    }
+
+    /// The same, remembering when each VM is ordered first.
+    pub fn remembering_vms(self) -> Self {
+        Self { remember_vms: true, ..self }
+    }
+
+    /// A person starts a rollout.
+    ///
+    /// # Errors
+    /// The planner's refusal.
+    pub fn start(&mut self, rollout: &RolloutId, policy: Policy) -> Result<(), Refusal> {
+        let decisions = self.planner.start(rollout, policy, people::actor())?;
+        self.carry_out(decisions);
+        Ok(())
+    }
+
+    /// Turns until the moment, or until nothing will happen any more; tells of each day that passes.
+    pub fn run(&mut self, until: Time, mut day: impl FnMut(Time)) {
+        let mut today = self.now.date_naive();
+        while self.now < until {
+            self.turn();
+            if self.now.date_naive() != today {
+                today = self.now.date_naive();
+                day(self.now);
+            }
+            let Some(next) = self.next() else { return };
+            let tick =
+                next.duration_trunc(TICK).map_or(next, |tick| if tick < next { tick + TICK } else { tick });
+            self.now = tick.max(self.now + TICK).min(until);
+        }
+    }
+
+    /// Whether the rollout halted, and is so still.
+    pub fn is_halted(&self, rollout: &RolloutId) -> bool {
+        let rollout = self.planner.rollouts.get(rollout);
+        rollout.is_some_and(|rollout| matches!(rollout.status, Status::Halted { .. }))
+    }
+
+    /// The planner as it is now.
+    pub fn planner(&self) -> &Planner {
+        &self.planner
+    }
+
+    /// When each VM was ordered first, where that was asked for.
+    pub fn first_orders(&self) -> &BTreeMap<VmId, Time> {
+        &self.ordered_vms
+    }
+
+    /// The log.
+    pub fn tape(&self) -> &Tape {
+        &self.tape
+    }
+
+    /// What it came to.
+    pub fn outcome(&self, seed: u64) -> Outcome {
+        let mut outcome =
+            Outcome::of(seed, self.start, self.now, &self.tape, &self.planner, &self.coordinator);
+        outcome.calendar = self.orders_of_day.clone();
+        outcome.count_missed(&self.planner, &self.coordinator, |vm| {
+            self.machines.is_reachable(vm) && !self.faults.machines_can_miss() && self.bad_patch.is_none()
+        });
+        outcome
+    }
+
+    fn turn(&mut self) {
+        if self.now >= self.next_heartbeat && !self.watched.is_empty() {
+            self.heartbeats();
+        }
+        while let Some((vm, number, report)) = self.machines.due(self.now) {
+            // One gateway, which loses nothing: what is new is a fact.
+            let Some(region) = self.planner.fleet.vms.get(&vm).map(|vm| vm.region.clone()) else { continue };
+            if let Some(event) = fact_of(vm, number, report) {
+                self.record(&Partition::Region(region), event);
+            }
+        }
+        self.dirty
+            .extend(self.wakes.iter().filter(|(_, at)| **at <= self.now).map(|(region, _)| region.clone()));
+        loop {
+            let mut decisions = self.planner.decide(self.now);
+            for region in std::mem::take(&mut self.dirty) {
+                decisions.extend(self.coordinator.decide_in(&region, self.now));
+                match self.coordinator.next_wake_in(&region, self.now) {
+                    Some(wake) => self.wakes.insert(region, wake),
+                    None => self.wakes.remove(&region),
+                };
+            }
+            decisions.extend(self.monitor.decide(self.now));
+            if decisions.is_empty() {
+                return;
+            }
+            self.carry_out(decisions);
+        }
+    }
+
+    fn next(&self) -> Option<Time> {
+        let wakes = self.wakes.values().copied().filter(|at| *at > self.now);
+        let heartbeat = (!self.watched.is_empty()).then_some(self.next_heartbeat);
+        wakes
+            .chain(self.planner.next_wake(self.now))
+            .chain(self.monitor.next_wake(self.now))
+            .chain(self.machines.next_report_at())
+            .chain(heartbeat)
+            .min()
+    }
+
+    fn heartbeats(&mut self) {
+        for vm in &self.watched {
+            if let Some(signal) = self.machines.signal(vm, self.now) {
+                self.monitor.hear(signal);
+            }
+        }
+        self.next_heartbeat = self.now + HEARTBEAT;
+    }
+
+    fn carry_out(&mut self, decisions: Vec<Decision>) {
+        for Decision { chain, events } in decisions {
+            let partition = chain.partition();
+            events.into_iter().for_each(|event| self.record(&partition, event));
+        }
+    }
+
+    fn record(&mut self, partition: &Partition, event: Event) {
+        if self.tape.is_kept() {
+            self.tape.push(partition, event.clone(), self.now);
+        } else {
+            self.tape.events += 1;
+        }
+        let fact = Fact { partition: partition.clone(), at: self.now, event };
+        self.planner.apply(&fact);
+        self.coordinator.apply(&fact);
+        self.monitor.apply(&fact);
+        match partition {
+            Partition::Region(region) => {
+                self.dirty.insert(region.clone());
+            }
+            Partition::Rollout => self.dirty.extend(self.planner.fleet.topology.regions.keys().cloned()),
+            Partition::Fleet => {}
+        }
+        self.see(fact);
+    }
+
+    fn see(&mut self, fact: Fact) {
+        match &fact.event {
+            Event::WatchRequested { vms, .. } => {
+                for vm in vms {
+                    self.watched.insert(vm.clone());
+                    if let Some(signal) = self.machines.signal(vm, self.now) {
+                        self.monitor.hear(signal);
+                    }
+                }
+            }
+            Event::VmSettled { vm, .. } | Event::VmSkipped { vm, .. } | Event::VmDeferred { vm, .. } => {
+                self.watched.remove(vm);
+            }
+            Event::OrderPlaced { order } => {
+                self.machines.take_up(order, self.now);
+                if let Some(region) = fact.region() {
+                    let days = self.orders_of_day.entry(region.clone()).or_default();
+                    *days.entry(self.now.date_naive()).or_default() += 1;
+                    self.poison(order, region.clone());
+                }
+                if self.remember_vms {
+                    self.ordered_vms.entry(order.vm.clone()).or_insert(self.now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The bad patch does its harm.
+    fn poison(&mut self, order: &nightshift_domain::event::Order, region: RegionName) {
+        let Some(bad) = self.bad_patch else { return };
+        let phase = self.planner.rollouts.get(&order.rollout).and_then(|rollout| {
+            rollout.turns().find(|(_, known, _)| **known == region).map(|(phase, ..)| phase + 1)
+        });
+        if phase.is_some_and(|phase| phase >= bad.from_phase) && self.rng.random_range(0..100) < bad.percent {
+            self.machines.poison(&order.vm);
+        }
+    }
+}
+
+fn fact_of(vm: VmId, report: u64, said: nightshift_domain::gateway::Report) -> Option<Event> {
+    use nightshift_domain::gateway::Report;
+    Some(match said {
+        Report::Enabled => Event::AgentEnabled { vm, report },
+        Report::Assessed(assessment) => Event::AgentAssessed { vm, report, assessment },
+        Report::Accepted(order, began) => Event::OrderAccepted { vm, report, order, began },
+        Report::Finished(order, _) if order.as_str().starts_with("invented-") => return None,
+        Report::Finished(order, result) => Event::OrderFinished { vm, report, order, result },
+        Report::Refused(order, refused) => Event::OrderRefused { vm, report, order, refused },
+        Report::Rebooted(order, boot_id) => Event::AgentRebooted { vm, report, order, boot_id },
+    })
+}

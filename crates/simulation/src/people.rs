@@ -1,0 +1,88 @@
+//! People: they pause and resume, approve, change policies, and change the fleet in the middle of it all.
+
+use nightshift_domain::fleet::{PatchMode, Vm};
+use nightshift_domain::planner::{Planner, needs_approval};
+use nightshift_domain::rollout::{Actor, PhaseState, Status};
+use nightshift_domain::window::Window;
+use nightshift_domain::{Decision, Refusal, RolloutId};
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom as _;
+
+pub(crate) fn actor() -> Actor {
+    Actor { name: "simulation".into(), reason: "seeded".into() }
+}
+
+/// What a person who looks at this rollout must do for it to go on: resume, approve.
+pub(crate) fn duties(planner: &Planner, id: &RolloutId) -> Option<Result<Vec<Decision>, Refusal>> {
+    let rollout = planner.rollouts.get(id)?;
+    match rollout.status {
+        Status::Halted { .. } | Status::Paused => Some(planner.resume(id, actor())),
+        Status::Running => {
+            let waiting = (0..).zip(&rollout.phases).find(|(_, phase)| phase.state == PhaseState::Waiting);
+            let (phase, _) = waiting.filter(|(number, _)| needs_approval(rollout, *number))?;
+            Some(planner.approve(id, phase, actor()))
+        }
+        _ => None,
+    }
+}
+
+/// Something that a person does to a rollout for no good reason.
+pub(crate) fn whim(rng: &mut StdRng, planner: &Planner, id: &RolloutId) -> Result<Vec<Decision>, Refusal> {
+    let Some(rollout) = planner.rollouts.get(id) else { return Ok(Vec::new()) };
+    match rng.random_range(0..3) {
+        0 => planner.pause(id, actor()),
+        1 => planner.resume(id, actor()),
+        _ => {
+            let mut policy = rollout.policy.clone();
+            policy.bake = chrono::Duration::minutes(rng.random_range(0..600));
+            policy.max_in_flight = rng.random_bool(0.3).then(|| rng.random_range(1..6));
+            planner.change_policy(id, policy, actor())
+        }
+    }
+}
+
+/// A change of the fleet; the VM that is new by it, if one is.
+pub(crate) fn change_fleet(
+    rng: &mut StdRng,
+    planner: &Planner,
+    changes: u32,
+) -> (Result<Vec<Decision>, Refusal>, Option<Vm>) {
+    let Some(vm) = planner.fleet.vms.values().choose(rng).cloned() else { return (Ok(Vec::new()), None) };
+    let declare = |vm: Vm, topology| planner.declare_fleet(topology, &[], vec![vm]);
+    let topology = planner.fleet.topology.clone();
+    match rng.random_range(0..6) {
+        0 => (planner.remove_vm(&vm.id), None),
+        1 => {
+            let other = match vm.patch_mode {
+                PatchMode::ImageDefault => PatchMode::AutomaticByPlatform,
+                _ => PatchMode::ImageDefault,
+            };
+            (declare(Vm { patch_mode: other, ..vm }, topology), None)
+        }
+        2 => {
+            let window = Window::parse("21:00", "05:00").ok();
+            (declare(Vm { window, ..vm }, topology), None)
+        }
+        3 => {
+            let placement = planner.fleet.vms.values().filter(|other| other.region == vm.region).choose(rng);
+            let placement = placement.map_or(vm.placement.clone(), |other| other.placement.clone());
+            (declare(Vm { placement, ..vm }, topology), None)
+        }
+        4 => {
+            // A new pair; the planner refuses it while both hold turns.
+            let mut topology = topology;
+            let names: Vec<_> = topology.regions.keys().cloned().collect();
+            let pair = names.iter().filter(|name| **name != vm.region).choose(rng).cloned();
+            topology.regions.get_mut(&vm.region).into_iter().for_each(|region| region.pair.clone_from(&pair));
+            (declare(vm, topology), None)
+        }
+        _ => match nightshift_domain::VmId::new(format!("new-{changes}")) {
+            Ok(id) => {
+                let new = Vm { id, ..vm };
+                (declare(new.clone(), topology), Some(new))
+            }
+            Err(_) => (Ok(Vec::new()), None),
+        },
+    }
+}

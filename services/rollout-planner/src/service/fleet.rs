@@ -1,0 +1,94 @@
+//! The fleet's gRPC.
+
+use super::{Planning, required};
+use nightshift_domain::fleet::{Feature, Registration, Vm};
+use nightshift_domain::planner::Planner;
+use nightshift_domain::topology::Topology;
+use nightshift_domain::{SubscriptionId, VmId};
+use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::api::v1::fleet_service_server::FleetService;
+use nightshift_runtime::status::invalid;
+use tonic::{Request, Response, Status};
+
+#[tonic::async_trait]
+impl FleetService for Planning {
+    async fn declare_fleet(
+        &self,
+        request: Request<api::DeclareFleetRequest>,
+    ) -> Result<Response<api::DeclareFleetResponse>, Status> {
+        let request = request.into_inner();
+        let topology = required::<_, Topology>(request.topology, "topology")?;
+        let features: Vec<_> =
+            request.features.into_iter().map(feature).collect::<Result<_, _>>().map_err(invalid)?;
+        let vms: Vec<Vm> =
+            request.vms.into_iter().map(Vm::try_from).collect::<Result<_, _>>().map_err(invalid)?;
+        let declare =
+            move |planner: &Planner, _| planner.declare_fleet(topology.clone(), &features, vms.clone());
+        let changes = self.0.command(declare).await?;
+        Ok(Response::new(api::DeclareFleetResponse { changes: u32::try_from(changes).unwrap_or(u32::MAX) }))
+    }
+
+    async fn remove_vm(
+        &self,
+        request: Request<api::RemoveVmRequest>,
+    ) -> Result<Response<api::RemoveVmResponse>, Status> {
+        let vm = VmId::new(request.into_inner().vm).map_err(invalid)?;
+        self.0.command(move |planner, _| planner.remove_vm(&vm)).await?;
+        Ok(Response::new(api::RemoveVmResponse {}))
+    }
+
+    async fn register_feature(
+        &self,
+        request: Request<api::RegisterFeatureRequest>,
+    ) -> Result<Response<api::RegisterFeatureResponse>, Status> {
+        let (subscription, feature) = registration(request.into_inner().registration)?;
+        self.0.command(move |planner, _| Ok(planner.register_feature(&subscription, feature))).await?;
+        Ok(Response::new(api::RegisterFeatureResponse {}))
+    }
+
+    async fn unregister_feature(
+        &self,
+        request: Request<api::UnregisterFeatureRequest>,
+    ) -> Result<Response<api::UnregisterFeatureResponse>, Status> {
+        let (subscription, feature) = registration(request.into_inner().registration)?;
+        self.0.command(move |planner, _| Ok(planner.unregister_feature(&subscription, feature))).await?;
+        Ok(Response::new(api::UnregisterFeatureResponse {}))
+    }
+
+    async fn list_features(
+        &self,
+        request: Request<api::ListFeaturesRequest>,
+    ) -> Result<Response<api::ListFeaturesResponse>, Status> {
+        let wanted = request.into_inner().subscription;
+        let list = move |planner: &Planner, _| {
+            let features = planner.fleet.features.iter();
+            let of_it = features
+                .filter(|((subscription, _), _)| wanted.is_empty() || subscription.as_str() == wanted);
+            of_it
+                .map(|((subscription, feature), state)| feature_state(subscription, *feature, *state))
+                .collect()
+        };
+        Ok(Response::new(api::ListFeaturesResponse { features: self.0.look(list).await? }))
+    }
+}
+
+fn registration(wanted: Option<api::FeatureRegistration>) -> Result<(SubscriptionId, Feature), Status> {
+    feature(wanted.ok_or_else(|| invalid("registration: missing"))?).map_err(invalid)
+}
+
+fn feature(registration: api::FeatureRegistration) -> Result<(SubscriptionId, Feature), String> {
+    let subscription = SubscriptionId::new(registration.subscription).map_err(|error| error.to_string())?;
+    let feature =
+        nightshift_protocol::convert::feature(registration.feature).map_err(|error| error.to_string())?;
+    Ok((subscription, feature))
+}
+
+fn feature_state(subscription: &SubscriptionId, feature: Feature, state: Registration) -> api::FeatureState {
+    let feature = nightshift_protocol::events::v1::Feature::from(feature).into();
+    let registration = api::FeatureRegistration { subscription: subscription.to_string(), feature };
+    let state = match state {
+        Registration::Registering => api::RegistrationState::Registering,
+        Registration::Registered => api::RegistrationState::Registered,
+    };
+    api::FeatureState { registration: Some(registration), state: state.into() }
+}

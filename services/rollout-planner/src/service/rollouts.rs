@@ -1,0 +1,127 @@
+//! The rollouts' gRPC.
+
+use super::{Planning, required, rollout_id};
+use nightshift_domain::planner::Planner;
+use nightshift_domain::policy::Policy;
+use nightshift_domain::rhythm::Rhythm;
+use nightshift_domain::rollout::Actor;
+use nightshift_domain::{Decision, Refusal, RolloutId};
+use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::api::v1::rollout_service_server::RolloutService;
+use nightshift_protocol::convert::timestamp;
+use nightshift_runtime::status::invalid;
+use tonic::{Request, Response, Status};
+
+#[tonic::async_trait]
+impl RolloutService for Planning {
+    async fn start_rollout(
+        &self,
+        request: Request<api::StartRolloutRequest>,
+    ) -> Result<Response<api::StartRolloutResponse>, Status> {
+        let request = request.into_inner();
+        let id = rollout_id(request.rollout)?;
+        let policy = required::<_, Policy>(request.policy, "policy")?;
+        let actor = required::<_, Actor>(request.actor, "actor")?;
+        let started = id.clone();
+        self.0.command(move |planner, _| planner.start(&started, policy.clone(), actor.clone())).await?;
+        let planned = move |planner: &Planner| {
+            let phases = planner.rollouts.get(&id).map(|rollout| &rollout.phases);
+            phases.into_iter().flatten().map(|phase| (&phase.planned).into()).collect()
+        };
+        let phases = self.0.look(move |planner, _| planned(planner)).await?;
+        Ok(Response::new(api::StartRolloutResponse { phases }))
+    }
+
+    async fn pause_rollout(
+        &self,
+        request: Request<api::PauseRolloutRequest>,
+    ) -> Result<Response<api::PauseRolloutResponse>, Status> {
+        let request = request.into_inner();
+        self.wish(request.rollout, request.actor, Planner::pause).await?;
+        Ok(Response::new(api::PauseRolloutResponse {}))
+    }
+
+    async fn resume_rollout(
+        &self,
+        request: Request<api::ResumeRolloutRequest>,
+    ) -> Result<Response<api::ResumeRolloutResponse>, Status> {
+        let request = request.into_inner();
+        self.wish(request.rollout, request.actor, Planner::resume).await?;
+        Ok(Response::new(api::ResumeRolloutResponse {}))
+    }
+
+    async fn cancel_rollout(
+        &self,
+        request: Request<api::CancelRolloutRequest>,
+    ) -> Result<Response<api::CancelRolloutResponse>, Status> {
+        let request = request.into_inner();
+        self.wish(request.rollout, request.actor, Planner::cancel).await?;
+        Ok(Response::new(api::CancelRolloutResponse {}))
+    }
+
+    async fn approve_phase(
+        &self,
+        request: Request<api::ApprovePhaseRequest>,
+    ) -> Result<Response<api::ApprovePhaseResponse>, Status> {
+        let request = request.into_inner();
+        let id = rollout_id(request.rollout)?;
+        let actor = required::<_, Actor>(request.actor, "actor")?;
+        let phase = request.phase.checked_sub(1).ok_or_else(|| invalid("phase = 0: phases count from 1"))?;
+        self.0.command(move |planner, _| planner.approve(&id, phase, actor.clone())).await?;
+        Ok(Response::new(api::ApprovePhaseResponse {}))
+    }
+
+    async fn change_policy(
+        &self,
+        request: Request<api::ChangePolicyRequest>,
+    ) -> Result<Response<api::ChangePolicyResponse>, Status> {
+        let request = request.into_inner();
+        let id = rollout_id(request.rollout)?;
+        let policy = required::<_, Policy>(request.policy, "policy")?;
+        let actor = required::<_, Actor>(request.actor, "actor")?;
+        let change = move |planner: &Planner, _| planner.change_policy(&id, policy.clone(), actor.clone());
+        self.0.command(change).await?;
+        Ok(Response::new(api::ChangePolicyResponse {}))
+    }
+
+    async fn declare_rhythm(
+        &self,
+        request: Request<api::DeclareRhythmRequest>,
+    ) -> Result<Response<api::DeclareRhythmResponse>, Status> {
+        let request = request.into_inner();
+        let rhythm =
+            request.rhythm.map(|rhythm| required::<_, Rhythm>(Some(rhythm), "rhythm")).transpose()?;
+        let actor = required::<_, Actor>(request.actor, "actor")?;
+        let declare = move |planner: &Planner, _| planner.declare_rhythm(rhythm.clone(), actor.clone());
+        self.0.command(declare).await?;
+        Ok(Response::new(api::DeclareRhythmResponse {}))
+    }
+
+    async fn get_rhythm(
+        &self,
+        _: Request<api::GetRhythmRequest>,
+    ) -> Result<Response<api::GetRhythmResponse>, Status> {
+        let look = |planner: &Planner, now| {
+            let rhythm = planner.rhythm.as_ref();
+            let next = rhythm.and_then(|rhythm| rhythm.next(now)).map(timestamp);
+            api::GetRhythmResponse { rhythm: rhythm.map(Into::into), next }
+        };
+        Ok(Response::new(self.0.look(look).await?))
+    }
+}
+
+type Wish = fn(&Planner, &RolloutId, Actor) -> Result<Vec<Decision>, Refusal>;
+
+impl Planning {
+    async fn wish(
+        &self,
+        rollout: String,
+        actor: Option<nightshift_protocol::events::v1::Actor>,
+        wish: Wish,
+    ) -> Result<(), Status> {
+        let id = rollout_id(rollout)?;
+        let actor = required::<_, Actor>(actor, "actor")?;
+        self.0.command(move |planner, _| wish(planner, &id, actor.clone())).await?;
+        Ok(())
+    }
+}
