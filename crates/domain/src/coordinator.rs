@@ -69,7 +69,7 @@ impl Mind for Coordinator {
     }
 
     fn decide(&self, now: Time) -> Vec<Decision> {
-        let mut decisions = self.upkeep.decide(now, &self.fleet, |region| self.is_mine(region));
+        let mut decisions = self.decide_upkeep(now);
         let regions = self.fleet.topology.regions.keys().filter(|region| self.is_mine(region));
         decisions.extend(regions.flat_map(|region| self.decide_in(region, now)));
         decisions
@@ -77,7 +77,7 @@ impl Mind for Coordinator {
 
     fn next_wake(&self, now: Time) -> Option<Time> {
         let runs = self.runs.keys().filter(|region| self.is_mine(region));
-        runs.filter_map(|region| self.next_wake_in(region, now)).chain(self.upkeep.next_wake(now)).min()
+        runs.filter_map(|region| self.next_wake_in(region, now)).chain(self.next_upkeep(now)).min()
     }
 
     fn follows(&self) -> Vec<Follow> {
@@ -93,6 +93,16 @@ impl Coordinator {
     /// The same account, for these regions; for all if absent.
     pub fn of(self, mine: Option<BTreeSet<RegionName>>) -> Self {
         Self { mine, ..self }
+    }
+
+    /// What [`Mind::decide`] says of assessments.
+    pub fn decide_upkeep(&self, now: Time) -> Vec<Decision> {
+        self.upkeep.decide(now, &self.fleet, |region| self.is_mine(region))
+    }
+
+    /// When the clock alone could change the answer of [`Coordinator::decide_upkeep`].
+    pub fn next_upkeep(&self, now: Time) -> Option<Time> {
+        self.upkeep.next_wake(now)
     }
 
     /// What [`Mind::decide`] says of the runs of one region.

@@ -17,11 +17,18 @@ pub struct Reason {
     pub sentence: String,
     /// When it could change by itself; `None` if that takes a person or another fact.
     pub until: Option<Time>,
+    /// Whether a service is about to act: nothing to wait for, and true for moments only. One that lasts is a fault.
+    pub is_transient: bool,
 }
 
 impl Reason {
     pub(crate) fn new(code: &str, sentence: impl Into<String>, until: Option<Time>) -> Self {
-        Self { code: code.to_owned(), sentence: sentence.into(), until }
+        Self { code: code.to_owned(), sentence: sentence.into(), until, is_transient: false }
+    }
+
+    /// A service is about to act.
+    pub(crate) fn transient(code: &str, sentence: impl Into<String>) -> Self {
+        Self { is_transient: true, ..Self::new(code, sentence, None) }
     }
 }
 
@@ -61,7 +68,7 @@ fn reasons(vm: &VmId, planner: &Planner, coordinator: &Coordinator, now: Time) -
         .is_some_and(|(_, turn)| turn.is_held() && run.is_none_or(|run| run.round() < turn.round));
     if awaited {
         let sentence = "the region's coordinator is about to take up the turn";
-        reasons.push(Reason::new("RunAwaited", sentence, None));
+        reasons.push(Reason::transient("RunAwaited", sentence));
         return reasons;
     }
     if let Some((run, ask)) = run.zip(coordinator.ask(id, &model.region)) {
@@ -162,7 +169,10 @@ fn place(
     let sentence = match holder.next() {
         Some((other, pair)) if other == id => format!("region \"{pair}\", its geo-pair, has its turn"),
         Some((other, pair)) => format!("region \"{pair}\" has its turn in rollout \"{other}\""),
-        None => format!("region \"{region}\" is next to get its turn"),
+        None => {
+            let sentence = format!("region \"{region}\" is next to get its turn");
+            return vec![Reason::transient("TurnNext", sentence)];
+        }
     };
     vec![Reason::new("TurnWaits", sentence, None)]
 }
@@ -172,11 +182,11 @@ fn before(rollout: &Rollout, number: u32, now: Time) -> Reason {
     if let Some((current, phase)) = rollout.current_phase() {
         let people = current + 1;
         return match phase.ended() {
-            Some(ended) => {
-                let baked = ended + rollout.policy.bake;
-                let until = Some(baked).filter(|at| *at > now);
+            Some(ended) if ended + rollout.policy.bake > now => {
+                let until = Some(ended + rollout.policy.bake);
                 Reason::new("PhaseBakes", format!("phase {people} is watched after its last region"), until)
             }
+            Some(_) => Reason::transient("PhaseNext", format!("phase {people} is about to be passed")),
             None => {
                 let open = phase.turns.iter().filter(|(_, turn)| turn.first_ended.is_none());
                 let open: Vec<&str> = open.map(|(region, _)| region.as_str()).collect();
@@ -194,8 +204,8 @@ fn before(rollout: &Rollout, number: u32, now: Time) -> Reason {
             Reason::new("ApprovalNeeded", format!("a person has to approve phase {}", next + 1), None)
         }
         Some(next) if next < number => {
-            Reason::new("PhaseNext", format!("phase {} starts first", next + 1), None)
+            Reason::transient("PhaseNext", format!("phase {} is about to start, before it", next + 1))
         }
-        _ => Reason::new("PhaseNext", "the phase is next to start", None),
+        _ => Reason::transient("PhaseNext", "the phase is about to start"),
     }
 }

@@ -10,7 +10,7 @@ use crate::mind::{Decision, Fact, Follow, Mind, Time};
 use crate::topology::Topology;
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The account of health-monitor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Monitor {
     /// How long each run watches, by region and rollout.
     runs: BTreeMap<RegionName, BTreeMap<RolloutId, Times>>,
     watches: BTreeMap<VmId, Watch>,
+    /// From when on a verdict on each watch is possible: no decision looks at the others.
+    agenda: BTreeSet<(Time, VmId)>,
     #[serde(skip)]
     signals: BTreeMap<VmId, Signal>,
     #[serde(skip)]
@@ -36,6 +38,8 @@ struct Watch {
     region: RegionName,
     rollout: RolloutId,
     state: WatchState,
+    /// Its place in the agenda, if it has one.
+    look_from: Option<Time>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +58,7 @@ impl Default for Monitor {
             topology: Topology::empty(),
             runs: BTreeMap::new(),
             watches: BTreeMap::new(),
+            agenda: BTreeSet::new(),
             signals: BTreeMap::new(),
             listening_since: None,
         }
@@ -80,28 +85,34 @@ impl Mind for Monitor {
             }
             Event::WatchRequested { rollout, vms } => {
                 for vm in vms {
+                    self.forget(vm);
                     let (region, rollout) = (region.clone(), rollout.clone());
-                    self.watches.insert(vm.clone(), Watch { region, rollout, state: WatchState::Requested });
+                    let watch = Watch { region, rollout, state: WatchState::Requested, look_from: None };
+                    self.watches.insert(vm.clone(), watch);
+                    self.look_from(vm, Some(Time::MIN_UTC));
                 }
             }
-            Event::WatchOpened { vm, .. } => self.set(vm, WatchState::Open),
+            Event::WatchOpened { vm, .. } => {
+                self.set(vm, WatchState::Open);
+                self.look_from(vm, None);
+            }
             Event::OrderFinished { vm, order, result, .. } if result.failure().is_none() => {
                 self.set(vm, WatchState::Soaking { order: order.clone(), since: fact.at });
+                let times = self.watches.get(vm).and_then(|watch| self.times(watch));
+                self.look_from(vm, Some(times.map_or(fact.at, |times| fact.at + times.soak())));
             }
             Event::VmSettled { vm, .. }
             | Event::VmSkipped { vm, .. }
             | Event::VmDeferred { vm, .. }
             | Event::HealthConfirmed { vm, .. }
             | Event::HealthFailed { vm, .. }
-            | Event::HealthUnknown { vm, .. } => {
-                self.watches.remove(vm);
-            }
+            | Event::HealthUnknown { vm, .. } => self.forget(vm),
             _ => {}
         }
     }
 
     fn decide(&self, now: Time) -> Vec<Decision> {
-        let verdicts = self.watches.iter().filter_map(|(vm, watch)| {
+        let verdicts = self.ready(now).filter_map(|(vm, watch)| {
             let event = self.verdict(vm, watch, now)?;
             Some(Decision { chain: Chain::health(&watch.region, vm), events: vec![event] })
         });
@@ -109,8 +120,8 @@ impl Mind for Monitor {
     }
 
     fn next_wake(&self, now: Time) -> Option<Time> {
-        let due = self.watches.iter().flat_map(|(vm, watch)| self.due(vm, watch));
-        due.filter(|at| *at > now).min()
+        let due = self.ready(now).flat_map(|(vm, watch)| self.due(vm, watch)).filter(|at| *at > now);
+        due.chain(self.agenda.iter().map(|(at, _)| *at).find(|at| *at > now)).min()
     }
 
     fn follows(&self) -> Vec<Follow> {
@@ -122,17 +133,23 @@ impl Mind for Monitor {
 }
 
 impl Monitor {
-    /// From this moment signals are heard. To be said once, when the service starts.
+    /// From this moment signals are heard; none was before. To be said once, when the service starts.
     pub fn listen(&mut self, now: Time) {
+        self.signals.clear();
         self.listening_since = Some(now);
     }
 
     /// Hears a signal. One that is older than the newest of its VM changes nothing.
     pub fn hear(&mut self, signal: Signal) {
-        let newest = self.signals.get(&signal.vm).is_none_or(|known| known.at <= signal.at);
-        if newest {
-            self.signals.insert(signal.vm.clone(), signal);
+        if self.signals.get(&signal.vm).is_some_and(|known| known.at > signal.at) {
+            return;
         }
+        let soaks = |watch: &Watch| matches!(watch.state, WatchState::Soaking { .. });
+        if signal.ailment.is_some() && self.watches.get(&signal.vm).is_some_and(soaks) {
+            // A failure does not wait for the end of the soak.
+            self.look_from(&signal.vm, Some(Time::MIN_UTC));
+        }
+        self.signals.insert(signal.vm.clone(), signal);
     }
 
     /// The newest signal of a VM.
@@ -149,6 +166,25 @@ impl Monitor {
         if let Some(watch) = self.watches.get_mut(vm) {
             watch.state = state;
         }
+    }
+
+    fn forget(&mut self, vm: &VmId) {
+        self.look_from(vm, None);
+        self.watches.remove(vm);
+    }
+
+    fn look_from(&mut self, vm: &VmId, at: Option<Time>) {
+        let Some(watch) = self.watches.get_mut(vm) else { return };
+        if let Some(before) = std::mem::replace(&mut watch.look_from, at) {
+            self.agenda.remove(&(before, vm.clone()));
+        }
+        self.agenda.extend(at.map(|at| (at, vm.clone())));
+    }
+
+    /// Watches on which a verdict is possible.
+    fn ready(&self, now: Time) -> impl Iterator<Item = (&VmId, &Watch)> {
+        let ready = self.agenda.iter().take_while(move |(at, _)| *at <= now);
+        ready.filter_map(|(_, vm)| Some((vm, self.watches.get(vm)?)))
     }
 
     fn verdict(&self, vm: &VmId, watch: &Watch, now: Time) -> Option<Event> {

@@ -3,6 +3,7 @@
 
 mod decide;
 mod explain;
+mod flights;
 mod progress;
 mod standing;
 mod time_limits;
@@ -20,6 +21,7 @@ use crate::patch::{Blame, PatchState, PatchTally};
 use crate::policy::Policy;
 use crate::rollout::Tally;
 use crate::selection::PackageVersion;
+use flights::Flights;
 use progress::{Failure, Patches, StepProgress};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +38,7 @@ pub struct Run {
     members: BTreeMap<VmId, Member>,
     standings: BTreeMap<VmId, Standing>,
     tally: Tally,
-    in_flight: BTreeSet<VmId>,
+    in_flight: Flights,
     /// Follows from the members of the round; kept because it is asked for all the time.
     stages: Vec<Stage>,
     /// Which step each VM of the round is in.
@@ -75,7 +77,7 @@ impl Run {
             members: BTreeMap::new(),
             standings: BTreeMap::new(),
             tally: Tally::default(),
-            in_flight: BTreeSet::new(),
+            in_flight: Flights::default(),
             stages: Vec::new(),
             step_of: BTreeMap::new(),
             started_stages: BTreeSet::new(),
@@ -121,7 +123,8 @@ impl Run {
                 self.ended_stages.insert(stage.clone());
             }
             Event::StepStarted { step, vms, .. } => {
-                self.steps.insert(step.clone(), StepProgress::started(vms.len()));
+                let members = vms.iter().filter_map(|vm| self.members.get(vm));
+                self.steps.insert(step.clone(), StepProgress::started(members));
             }
             Event::StepEnded { step, .. } => self.end_step(step),
             Event::WatchRequested { vms, .. } => {
@@ -234,18 +237,15 @@ impl Run {
         let before = std::mem::replace(known, standing);
         before.uncount(&mut self.tally);
         known.count(&mut self.tally);
-        match (before.is_in_flight(), known.is_in_flight()) {
-            (false, true) => {
-                self.in_flight.insert(vm.clone());
-            }
-            (true, false) => {
-                self.in_flight.remove(vm);
-            }
-            _ => {}
+        if let Standing::InFlight(flight) = &before {
+            self.in_flight.end(&flight.order);
+        }
+        if let Standing::InFlight(flight) = &*known {
+            self.in_flight.begin(&flight.order);
         }
         let step = self.step_of.get(vm).and_then(|step| self.steps.get_mut(step));
-        if let Some(step) = step {
-            step.moved(&before, known);
+        if let Some((step, member)) = step.zip(self.members.get(vm)) {
+            step.moved(member, &before, known);
         }
     }
 
@@ -279,6 +279,7 @@ impl Run {
     fn work(&mut self, vm: &VmId, order: &OrderId, news: Work) {
         if let Some(flight) = self.flight(vm, order) {
             flight.work = news;
+            self.look_at(vm);
         }
     }
 
@@ -295,6 +296,7 @@ impl Run {
         };
         flight.installed = of_state(PatchState::Installed).collect();
         flight.blamed = of_state(PatchState::Failed).map(|patch| Blame { patch, direct: true }).collect();
+        self.look_at(vm);
     }
 
     /// Whatever was installed may be to blame.
@@ -303,6 +305,16 @@ impl Run {
         let suspects = flight.installed.iter();
         flight.blamed = suspects.map(|patch| Blame { patch: patch.clone(), direct: false }).collect();
         flight.work = Work::Over(Outcome::Failed { why });
+        self.look_at(vm);
+    }
+
+    /// A flight with nothing more to wait for is settled next.
+    fn look_at(&mut self, vm: &VmId) {
+        if let Some(Standing::InFlight(flight)) = self.standings.get(vm) {
+            if matches!(flight.work, Work::Over(_)) {
+                self.in_flight.is_over(vm);
+            }
+        }
     }
 
     /// The VM's order in flight, if it is this one; a report on any other means nothing here.

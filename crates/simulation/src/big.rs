@@ -1,13 +1,15 @@
 //! The fast world: one instance of each mind, every fact heard at once, only what is due is asked. It forecasts, and it
 //! answers what-if questions over a million machines.
 
+use crate::attention::Attention;
 use crate::faults::Faults;
 use crate::machines::Machines;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Unexplained};
 use crate::people;
 use crate::tape::Tape;
 use chrono::{Duration, DurationRound as _};
 use nightshift_domain::coordinator::Coordinator;
+use nightshift_domain::explain::explain;
 use nightshift_domain::monitor::Monitor;
 use nightshift_domain::planner::Planner;
 use nightshift_domain::policy::Policy;
@@ -17,12 +19,15 @@ use nightshift_domain::{
 };
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What happens within a minute is seen together: one decision serves many machines.
 const TICK: Duration = Duration::minutes(1);
 /// How often a watched machine is heard.
 const HEARTBEAT: Duration = Duration::minutes(5);
+
+/// VMs that are asked every day why they wait, about.
+const LOOKED_AT: usize = 500;
 
 /// A patch that makes machines ill.
 #[derive(Debug, Clone, Copy)]
@@ -46,12 +51,14 @@ pub struct Big {
     monitor: Monitor,
     machines: Machines,
     watched: BTreeSet<VmId>,
+    /// Each machine's newest stored report.
+    stored: HashMap<VmId, u64>,
     next_heartbeat: Time,
-    dirty: BTreeSet<RegionName>,
-    wakes: BTreeMap<RegionName, Time>,
+    attention: Attention,
     orders_of_day: BTreeMap<RegionName, BTreeMap<chrono::NaiveDate, u32>>,
     ordered_vms: BTreeMap<VmId, Time>,
     remember_vms: bool,
+    unexplained: Unexplained,
 }
 
 impl Big {
@@ -76,12 +83,13 @@ impl Big {
             monitor,
             machines,
             watched: BTreeSet::new(),
+            stored: HashMap::new(),
             next_heartbeat: start,
-            dirty: BTreeSet::new(),
-            wakes: BTreeMap::new(),
+            attention: Attention::default(),
             orders_of_day: BTreeMap::new(),
             ordered_vms: BTreeMap::new(),
             remember_vms: false,
+            unexplained: Unexplained::default(),
         };
         for event in fleet {
             world.record(&Partition::Fleet, event);
@@ -116,6 +124,7 @@ impl Big {
             self.turn();
             if self.now.date_naive() != today {
                 today = self.now.date_naive();
+                self.check();
                 day(self.now);
             }
             let Some(next) = self.next() else { return };
@@ -151,6 +160,7 @@ impl Big {
         let mut outcome =
             Outcome::of(seed, self.start, self.now, &self.tape, &self.planner, &self.coordinator);
         outcome.calendar = self.orders_of_day.clone();
+        outcome.unexplained = self.unexplained.clone();
         outcome.count_missed(&self.planner, &self.coordinator, |vm| {
             self.machines.is_reachable(vm) && !self.faults.machines_can_miss() && self.bad_patch.is_none()
         });
@@ -163,22 +173,19 @@ impl Big {
         }
         while let Some((vm, number, report)) = self.machines.due(self.now) {
             // One gateway, which loses nothing: what is new is a fact.
+            let stored = self.stored.entry(vm.clone()).or_default();
+            if number <= *stored {
+                continue;
+            }
+            *stored = number;
             let Some(region) = self.planner.fleet.vms.get(&vm).map(|vm| vm.region.clone()) else { continue };
             if let Some(event) = fact_of(vm, number, report) {
                 self.record(&Partition::Region(region), event);
             }
         }
-        self.dirty
-            .extend(self.wakes.iter().filter(|(_, at)| **at <= self.now).map(|(region, _)| region.clone()));
         loop {
             let mut decisions = self.planner.decide(self.now);
-            for region in std::mem::take(&mut self.dirty) {
-                decisions.extend(self.coordinator.decide_in(&region, self.now));
-                match self.coordinator.next_wake_in(&region, self.now) {
-                    Some(wake) => self.wakes.insert(region, wake),
-                    None => self.wakes.remove(&region),
-                };
-            }
+            decisions.extend(self.attention.decide(&self.coordinator, self.now));
             decisions.extend(self.monitor.decide(self.now));
             if decisions.is_empty() {
                 return;
@@ -187,11 +194,22 @@ impl Big {
         }
     }
 
+    /// Is every VM explained? Of a large fleet some are looked at, every day others. Everything that could be decided is:
+    /// nothing is excused.
+    fn check(&mut self) {
+        let vms = &self.planner.fleet.vms;
+        let stride = vms.len().div_ceil(LOOKED_AT).max(1);
+        let first = self.rng.random_range(0..stride);
+        for vm in vms.keys().skip(first).step_by(stride) {
+            let explanation = explain(vm, &self.planner, &self.coordinator, self.now);
+            self.unexplained.look(&explanation, self.now, Duration::zero());
+        }
+    }
+
     fn next(&self) -> Option<Time> {
-        let wakes = self.wakes.values().copied().filter(|at| *at > self.now);
         let heartbeat = (!self.watched.is_empty()).then_some(self.next_heartbeat);
+        let wakes = self.attention.next_wake().into_iter().chain(self.planner.next_wake(self.now));
         wakes
-            .chain(self.planner.next_wake(self.now))
             .chain(self.monitor.next_wake(self.now))
             .chain(self.machines.next_report_at())
             .chain(heartbeat)
@@ -224,13 +242,7 @@ impl Big {
         self.planner.apply(&fact);
         self.coordinator.apply(&fact);
         self.monitor.apply(&fact);
-        match partition {
-            Partition::Region(region) => {
-                self.dirty.insert(region.clone());
-            }
-            Partition::Rollout => self.dirty.extend(self.planner.fleet.topology.regions.keys().cloned()),
-            Partition::Fleet => {}
-        }
+        self.attention.heed(&fact, &self.coordinator);
         self.see(fact);
     }
 

@@ -10,6 +10,7 @@
 //!
 //! Both end with an [`Outcome`], in which the auditor has the last word.
 
+mod attention;
 pub mod big;
 pub mod faults;
 mod fleet;

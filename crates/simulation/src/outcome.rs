@@ -1,6 +1,7 @@
 //! What a simulated month came to.
 
 use crate::tape::Tape;
+use chrono::Duration;
 use nightshift_domain::coordinator::Coordinator;
 use nightshift_domain::explain::Explanation;
 use nightshift_domain::planner::Planner;
@@ -88,17 +89,39 @@ pub struct Unexplained {
     pub looked_at: u64,
     /// The first.
     pub first: Option<(Time, Explanation)>,
+    /// VMs whose last reason was that a service is about to act, each since when.
+    #[serde(skip)]
+    about_to: BTreeMap<VmId, Time>,
 }
 
 impl Unexplained {
-    /// A chain that ends with something that is no reason to wait explains nothing.
-    pub fn look(&mut self, explanation: &Explanation, now: Time) {
+    /// A chain that ends with something that is no reason to wait explains nothing; nor does one that says for longer
+    /// than `patience` that a service is about to act.
+    pub fn look(&mut self, explanation: &Explanation, now: Time, patience: Duration) {
         self.looked_at += 1;
-        let last = explanation.reasons.last().map(|reason| reason.code.as_str());
-        if matches!(last, None | Some("RolloutRunning" | "TurnHeld" | "PhaseWaits")) {
+        let last = explanation.reasons.last();
+        let since = match last {
+            Some(reason) if reason.is_transient => {
+                *self.about_to.entry(explanation.vm.clone()).or_insert(now)
+            }
+            _ => {
+                self.about_to.remove(&explanation.vm);
+                now
+            }
+        };
+        let is_silent = last.is_none_or(|reason| {
+            matches!(reason.code.as_str(), "RolloutRunning" | "TurnHeld" | "PhaseWaits")
+        });
+        let is_stuck = last.is_some_and(|reason| reason.is_transient) && now - since >= patience;
+        if is_silent || is_stuck {
             self.count += 1;
             self.first.get_or_insert_with(|| (now, explanation.clone()));
         }
+    }
+
+    /// Whether a VM waits for a service that is about to act.
+    pub fn has_doubts(&self) -> bool {
+        !self.about_to.is_empty()
     }
 }
 

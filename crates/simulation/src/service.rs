@@ -1,17 +1,22 @@
 //! One running instance of a service: a mind, and its own late view of the log.
 
+use crate::attention::Attention;
 use crate::tape::{Entry, Tape};
 use chrono::Duration;
 use nightshift_domain::coordinator::Coordinator;
 use nightshift_domain::gateway::Gateway;
 use nightshift_domain::monitor::Monitor;
 use nightshift_domain::planner::Planner;
-use nightshift_domain::{Chain, Decision, Fact, Follow, Mind, Partition, Time};
+use nightshift_domain::{Chain, Decision, Event, Fact, Follow, Mind, Partition, Time};
 use rand::Rng;
 use rand::rngs::StdRng;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// Snapshots that are not there after a kill: the whole log is read.
+const LOST_SNAPSHOTS: f64 = 0.05;
 
 /// The mind of one instance.
+#[derive(Clone)]
 pub(crate) enum AnyMind {
     Planner(Box<Planner>),
     Coordinator(Box<Coordinator>),
@@ -47,13 +52,6 @@ impl AnyMind {
     fn follows(&self) -> Vec<Follow> {
         each!(self, mind => mind.follows())
     }
-
-    fn wants(&self, entry: &Entry) -> bool {
-        let kind = entry.fact.event.aggregate().kind;
-        self.follows().iter().any(|follow| {
-            follow.partition == entry.fact.partition && follow.kind.is_none_or(|wanted| wanted == kind)
-        })
-    }
 }
 
 /// One running instance.
@@ -62,14 +60,41 @@ pub(crate) struct Service {
     /// How far its clock is ahead.
     pub skew: Duration,
     longest_lag: u32,
+    progress: Progress,
+    /// What it follows: of each partition the kinds of aggregates, or all. Grows with what it reads.
+    follows: BTreeMap<Partition, Option<BTreeSet<&'static str>>>,
+    attention: Attention,
+    /// What it starts from after a kill, beside the log.
+    snapshot: Option<Box<(AnyMind, Progress)>>,
+}
+
+/// How far it has read.
+#[derive(Clone)]
+struct Progress {
     read: BTreeMap<Partition, usize>,
     heads: HashMap<Chain, u64>,
     newest: Time,
 }
 
+impl Progress {
+    fn none() -> Self {
+        Self { read: BTreeMap::new(), heads: HashMap::new(), newest: Time::MIN_UTC }
+    }
+}
+
 impl Service {
     pub fn new(mind: AnyMind, skew: Duration, longest_lag: u32) -> Self {
-        Self { mind, skew, longest_lag, read: BTreeMap::new(), heads: HashMap::new(), newest: Time::MIN_UTC }
+        let mut service = Self {
+            mind,
+            skew,
+            longest_lag,
+            progress: Progress::none(),
+            follows: BTreeMap::new(),
+            attention: Attention::default(),
+            snapshot: None,
+        };
+        service.learn_what_it_follows();
+        service
     }
 
     pub fn clock(&self, now: Time) -> Time {
@@ -78,85 +103,137 @@ impl Service {
 
     /// When what it appends now is recorded: never before what it rests on, however clocks differ.
     pub fn stamp(&self, now: Time) -> Time {
-        self.clock(now).max(self.newest)
+        self.clock(now).max(self.progress.newest)
     }
 
     /// Reads on in every partition, as far as facts have reached this instance by now.
     pub fn read_on(&mut self, rng: &mut StdRng, tape: &Tape, now: Time) {
-        for partition in self.partitions() {
-            let lag = Duration::seconds(i64::from(rng.random_range(0..=self.longest_lag)));
-            let entries = tape.partition(&partition);
-            let from = self.read.get(&partition).copied().unwrap_or(0);
-            let arrived = entries[from..].iter().take_while(|entry| entry.fact.at + lag <= now).count();
-            for entry in &entries[from..from + arrived] {
+        let longest_lag = self.longest_lag;
+        self.read_until(tape, || now - Duration::seconds(i64::from(rng.random_range(0..=longest_lag))));
+    }
+
+    /// Reads everything that is there.
+    pub fn catch_up(&mut self, tape: &Tape) {
+        self.read_until(tape, || Time::MAX_UTC);
+    }
+
+    /// Reads what was recorded until a moment, for each partition another.
+    fn read_until(&mut self, tape: &Tape, mut until: impl FnMut() -> Time) {
+        let mut partitions: VecDeque<Partition> = self.follows.keys().cloned().collect();
+        while let Some(partition) = partitions.pop_front() {
+            let (until, from) = (until(), self.from(&partition));
+            let unread = tape.partition(&partition)[from..].iter();
+            let mut arrived = 0;
+            for entry in unread.take_while(|entry| entry.fact.at <= until) {
                 self.take(entry);
+                arrived += 1;
+                if matches!(entry.fact.event, Event::TopologyDeclared { .. }) {
+                    let known = |new: &&Partition| **new == partition || partitions.contains(new);
+                    let new = self.follows.keys().filter(|new| !known(new) && self.from(new) == 0);
+                    let new: Vec<Partition> = new.cloned().collect();
+                    partitions.extend(new);
+                }
             }
-            self.read.insert(partition, from + arrived);
+            self.progress.read.insert(partition, from + arrived);
         }
     }
 
-    /// Everything at once, as a service that starts.
-    fn read_all(&mut self, tape: &Tape) {
-        // What it follows grows with what it reads: a topology brings partitions.
-        while let Some(partition) =
-            self.partitions().into_iter().find(|partition| !self.read.contains_key(partition))
-        {
-            let entries = tape.partition(&partition);
-            entries.iter().for_each(|entry| self.take(entry));
-            self.read.insert(partition, entries.len());
-        }
-    }
-
-    fn partitions(&self) -> BTreeSet<Partition> {
-        self.mind.follows().into_iter().map(|follow| follow.partition).collect()
+    fn from(&self, partition: &Partition) -> usize {
+        self.progress.read.get(partition).copied().unwrap_or(0)
     }
 
     /// When the next fact that has not reached this instance surely will have.
     pub fn next_arrival(&self, tape: &Tape) -> Option<Time> {
         let lag = Duration::seconds(i64::from(self.longest_lag));
-        let unread = self.partitions().into_iter().filter_map(|partition| {
-            let from = self.read.get(&partition).copied().unwrap_or(0);
-            tape.partition(&partition).get(from).map(|entry| entry.fact.at + lag)
+        let unread = self.follows.keys().filter_map(|partition| {
+            tape.partition(partition).get(self.from(partition)).map(|entry| entry.fact.at + lag)
         });
         unread.min()
     }
 
     /// A fact is taken once, whichever way it came.
     pub fn take(&mut self, entry: &Entry) {
-        let head = self.heads.entry(entry.chain.clone()).or_default();
+        let head = self.progress.heads.entry(entry.chain.clone()).or_default();
         if entry.version <= *head {
             return;
         }
         *head = entry.version;
-        self.newest = self.newest.max(entry.fact.at);
-        if self.mind.wants(entry) {
-            self.mind.apply(&entry.fact);
+        self.progress.newest = self.progress.newest.max(entry.fact.at);
+        if !self.wants(entry) {
+            return;
+        }
+        self.mind.apply(&entry.fact);
+        if let AnyMind::Coordinator(coordinator) = &self.mind {
+            self.attention.heed(&entry.fact, coordinator);
+        }
+        if matches!(entry.fact.event, Event::TopologyDeclared { .. }) {
+            self.learn_what_it_follows();
+        }
+    }
+
+    fn wants(&self, entry: &Entry) -> bool {
+        let kinds = self.follows.get(&entry.fact.partition);
+        let wants =
+            |kinds: &BTreeSet<&str>| kinds.contains(entry.fact.event.aggregate().kind.as_ref() as &str);
+        kinds.is_some_and(|kinds| kinds.as_ref().is_none_or(wants))
+    }
+
+    fn learn_what_it_follows(&mut self) {
+        self.follows.clear();
+        for Follow { partition, kind } in self.mind.follows() {
+            let kinds = self.follows.entry(partition).or_insert_with(|| Some(BTreeSet::new()));
+            match (kind, kinds) {
+                (Some(kind), Some(kinds)) => {
+                    kinds.insert(kind);
+                }
+                (_, kinds) => *kinds = None,
+            }
         }
     }
 
     pub fn head(&self, chain: &Chain) -> u64 {
-        self.heads.get(chain).copied().unwrap_or(0)
+        self.progress.heads.get(chain).copied().unwrap_or(0)
     }
 
-    pub fn decide(&self, now: Time) -> Vec<Decision> {
+    pub fn decide(&mut self, now: Time) -> Vec<Decision> {
         let now = self.clock(now);
-        each!(&self.mind, mind => mind.decide(now))
+        match &self.mind {
+            AnyMind::Coordinator(coordinator) => {
+                let mut decisions = coordinator.decide_upkeep(now);
+                decisions.extend(self.attention.decide(coordinator, now));
+                decisions
+            }
+            mind => each!(mind, mind => mind.decide(now)),
+        }
     }
 
     pub fn next_wake(&self, now: Time) -> Option<Time> {
         let (now, skew) = (self.clock(now), self.skew);
-        each!(&self.mind, mind => mind.next_wake(now)).map(|at| at - skew)
+        let wake = match &self.mind {
+            AnyMind::Coordinator(coordinator) => {
+                self.attention.next_wake().into_iter().chain(coordinator.next_upkeep(now)).min()
+            }
+            mind => each!(mind, mind => mind.next_wake(now)),
+        };
+        wake.map(|at| at - skew)
     }
 
-    /// kill -9 and a restart: everything but the log is gone; what is there is read before anything is decided.
-    pub fn restart(&mut self, tape: &Tape, now: Time) {
-        self.mind = self.mind.new_of_same_kind();
-        self.read.clear();
-        self.heads.clear();
-        self.read_all(tape);
+    /// kill -9 and a restart: what is left is the log, and mostly a snapshot; what is there is read before anything is
+    /// decided.
+    pub fn restart(&mut self, rng: &mut StdRng, tape: &Tape, now: Time) {
+        let kept = self.snapshot.take().filter(|_| !rng.random_bool(LOST_SNAPSHOTS));
+        (self.mind, self.progress) = match kept {
+            Some(snapshot) => *snapshot,
+            None => (self.mind.new_of_same_kind(), Progress::none()),
+        };
+        self.learn_what_it_follows();
+        self.catch_up(tape);
         let clock = self.clock(now);
-        if let AnyMind::Monitor(monitor) = &mut self.mind {
-            monitor.listen(clock);
+        match &mut self.mind {
+            AnyMind::Monitor(monitor) => monitor.listen(clock),
+            AnyMind::Coordinator(coordinator) => self.attention = Attention::to_all(coordinator),
+            AnyMind::Planner(_) | AnyMind::Gateway(_) => {}
         }
+        self.snapshot = Some(Box::new((self.mind.clone(), self.progress.clone())));
     }
 }

@@ -28,6 +28,10 @@ const HEARTBEAT: Duration = Duration::minutes(5);
 const PERSON_LOOKS: Duration = Duration::hours(7);
 /// The world looks at itself this often: is every waiting VM explained?
 const CHECK: Duration = Duration::hours(5);
+/// Kills of one instance within a day, at most.
+const KILLS_A_DAY: u32 = 10;
+/// Services that hear late, crash and come second have acted after so long.
+const PATIENCE: Duration = Duration::minutes(30);
 
 /// A fleet, the services that patch it, and everything that stands in their way.
 pub struct World {
@@ -44,6 +48,8 @@ pub struct World {
     next: BTreeMap<Chore, Time>,
     changes: u32,
     unexplained: Unexplained,
+    /// Of each service since when how often it was killed.
+    kills: BTreeMap<usize, (Time, u32)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,11 +112,14 @@ impl World {
             next,
             changes: 0,
             unexplained,
+            kills: BTreeMap::new(),
         };
         for event in fleet {
             world.record(&Partition::Fleet, event.clone());
         }
-        world.services.iter_mut().for_each(|service| service.restart(&world.tape, start));
+        for service in &mut world.services {
+            service.restart(&mut world.rng, &world.tape, start);
+        }
         world
     }
 
@@ -191,7 +200,7 @@ impl World {
     /// One instance reads on, decides and appends, until it has nothing more to say or is killed.
     fn serve(&mut self, index: usize) {
         if self.happens(self.faults.crashes) {
-            self.services[index].restart(&self.tape, self.now);
+            self.kill(index);
         }
         for _ in 0..100 {
             self.services[index].read_on(&mut self.rng, &self.tape, self.now);
@@ -205,8 +214,9 @@ impl World {
                 entries.iter().for_each(|entry| self.see(&entry.fact.event, &entry.fact.partition, at));
                 if self.happens(self.faults.unknown_appends) {
                     // It is killed before it hears that the append succeeded.
-                    self.services[index].restart(&self.tape, self.now);
-                    return;
+                    if self.kill(index) {
+                        return;
+                    }
                 }
                 entries.iter().for_each(|entry| self.services[index].take(entry));
             }
@@ -226,7 +236,7 @@ impl World {
             let AnyMind::Gateway(gateway) = &self.services[index].mind else { return };
             let Ok(Some(decision)) = gateway.report(vm, number, report.clone()) else {
                 // Stored already, or refused: it reads on and looks once more.
-                self.services[index].restart(&self.tape, self.now);
+                self.services[index].catch_up(&self.tape);
                 let AnyMind::Gateway(gateway) = &self.services[index].mind else { return };
                 match gateway.report(vm, number, report.clone()) {
                     Ok(Some(_)) => continue,
@@ -243,7 +253,7 @@ impl World {
                     }
                     return;
                 }
-                None => self.services[index].restart(&self.tape, self.now),
+                None => self.services[index].catch_up(&self.tape),
             }
         }
     }
@@ -292,6 +302,20 @@ impl World {
         let chores = self.next.values().copied();
         let next = wakes.chain(chores).chain(self.machines.next_report_at()).min().unwrap_or(until);
         self.now = next.min(until).max(self.now + Duration::seconds(1));
+    }
+
+    /// kill -9 and a restart; not all the time, or a large fleet would see nothing else.
+    fn kill(&mut self, index: usize) -> bool {
+        let (day, kills) = self.kills.entry(index).or_insert((self.now, 0));
+        if self.now - *day >= Duration::days(1) {
+            (*day, *kills) = (self.now, 0);
+        }
+        *kills += 1;
+        let is_killed = *kills <= KILLS_A_DAY;
+        if is_killed {
+            self.services[index].restart(&mut self.rng, &self.tape, self.now);
+        }
+        is_killed
     }
 
     fn happens(&mut self, percent: u32) -> bool {
@@ -365,8 +389,8 @@ impl World {
     fn check(&mut self) -> Duration {
         let (planner, coordinator) = &self.truth;
         for vm in planner.fleet.vms.keys() {
-            self.unexplained.look(&explain(vm, planner, coordinator, self.now), self.now);
+            self.unexplained.look(&explain(vm, planner, coordinator, self.now), self.now, PATIENCE);
         }
-        CHECK
+        if self.unexplained.has_doubts() { PATIENCE } else { CHECK }
     }
 }

@@ -168,6 +168,6 @@ fn window(view: &View, vm: &Vm) -> String {
 
 /// One link of an explanation.
 pub(crate) fn reason(reason: Reason) -> api::Reason {
-    let Reason { code, sentence, until } = reason;
-    api::Reason { code, sentence, until: until.map(timestamp) }
+    let Reason { code, sentence, until, is_transient } = reason;
+    api::Reason { code, sentence, until: until.map(timestamp), is_transient }
 }

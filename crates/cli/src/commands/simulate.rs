@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 /// Up to so many VMs a world with faults is as hostile as it can be; above it, its services are of one mind.
-const SMALL: usize = 60;
+const SMALL: usize = 10_000;
 /// Above so many VMs the log is not kept, and not audited.
 const AUDITED: usize = 250_000;
 /// Regions of a synthetic fleet.

@@ -79,23 +79,27 @@ impl Run {
         if self.completed {
             return None;
         }
-        let in_flight = self.in_flight.iter().filter_map(|vm| self.standings.get(vm));
-        let limits = in_flight.filter_map(|standing| standing.time_limit(policy));
+        let standing = |vm| self.standings.get(vm);
+        let overdue = self.in_flight.overdue(now, policy.grace).filter_map(standing);
+        let limits = overdue.filter_map(|standing| standing.time_limit(policy));
+        let limits = limits.chain(self.in_flight.next(now, policy.grace));
         let mut fits = Fits::new(now, policy);
-        let due = self.current_steps().flat_map(|step| &step.vms).filter_map(|vm| {
-            let standing = self.standings.get(vm)?;
-            match standing {
-                Standing::Waiting | Standing::Baselined { .. } => {
-                    fits.of(self.members.get(vm)?).map(|opening| opening.opens)
-                }
-                _ => standing.time_limit(policy),
-            }
+        let started = self.current_steps().filter_map(|step| self.steps.get(&step.key));
+        let due = started.flat_map(|step| {
+            let called = step.called.iter().filter_map(|vm| match self.standings.get(vm)? {
+                Standing::Baselined { .. } => fits.of(self.members.get(vm)?).map(|opening| opening.opens),
+                standing => standing.time_limit(policy),
+            });
+            let called: Vec<Time> = called.collect();
+            let waiting = step.waiting.iter().filter(|queue| !queue.vms.is_empty());
+            let opens = waiting.filter_map(|queue| fits.of_window(queue.window, queue.time_zone));
+            called.into_iter().chain(opens.map(|opening| opening.opens)).collect::<Vec<Time>>()
         });
         limits.chain(due).filter(|at| *at > now).min()
     }
 
     fn settle(&self, now: Time, policy: &Policy) -> Vec<Event> {
-        let settled = self.in_flight.iter().filter_map(|vm| {
+        let settled = self.in_flight.due(now, policy.grace).filter_map(|vm| {
             let Standing::InFlight(flight) = self.standings.get(vm)? else { return None };
             let Flight { order, work, installed, blamed } = &**flight;
             let outcome = order_outcome(order, work, policy, now)?;
@@ -168,7 +172,7 @@ impl Run {
         self.advance_steps(steps, now, ask)
     }
 
-    fn current_steps(&self) -> impl Iterator<Item = &Step> {
+    pub(super) fn current_steps(&self) -> impl Iterator<Item = &Step> {
         self.open_stage().into_iter().flat_map(|stage| self.steps_of(stage))
     }
 

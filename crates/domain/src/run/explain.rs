@@ -17,7 +17,10 @@ impl Run {
             let sentence = "it joined the region after its run began: the next rollout takes it";
             return vec![Reason::new("NotEnlisted", sentence, None)];
         };
-        if !self.completed && !standing.is_terminal() {
+        if !standing.is_terminal() {
+            if self.completed {
+                return vec![Reason::new("RunEnded", "the region's run ended before it was ordered", None)];
+            }
             reasons.extend(self.stopped(ask));
         }
         match standing {
@@ -34,9 +37,13 @@ impl Run {
                         reasons.push(Reason::new("WindowClosed", sentence, Some(opening.opens)));
                     }
                     Some(opening) if reasons.is_empty() => {
-                        let sentence =
-                            "as many machines as may be are in flight; it is next when one is done";
-                        reasons.push(Reason::new("PlacesTaken", sentence, Some(opening.closes)));
+                        reasons.push(if self.places_are_taken(vm, ask) {
+                            let sentence =
+                                "as many machines as may be are in flight; it is next when one is done";
+                            Reason::new("PlacesTaken", sentence, Some(opening.closes))
+                        } else {
+                            Reason::transient("Due", "its health before the patch is about to be asked for")
+                        });
                     }
                     Some(_) => {}
                     None => {
@@ -53,24 +60,40 @@ impl Run {
                 ));
             }
             Standing::Baselined { .. } => {
-                let until = Fits::new(now, ask.policy).of(member).map(|opening| opening.opens.max(now));
-                reasons.push(Reason::new(
-                    "Baselined",
-                    "its health before the patch is known; it is next",
-                    until,
-                ));
+                let opens = Fits::new(now, ask.policy).of(member).map(|opening| opening.opens);
+                reasons.push(match opens.filter(|opens| *opens > now) {
+                    Some(opens) => {
+                        let sentence = "its health before the patch is known; its window is closed";
+                        Reason::new("WindowClosed", sentence, Some(opens))
+                    }
+                    None if reasons.is_empty() => {
+                        Reason::transient("Baselined", "its health before the patch is known; it is next")
+                    }
+                    None => return reasons,
+                });
             }
             Standing::InFlight(flight) => {
-                let (code, sentence) = match &flight.work {
-                    Work::Placed => {
-                        ("OrderPlaced", "it is ordered; its agent has not taken the order up yet")
+                let limit = standing.time_limit(ask.policy);
+                let order = &flight.order.id;
+                reasons.push(match &flight.work {
+                    Work::Placed => Reason::new(
+                        "OrderPlaced",
+                        format!("order {order} is placed; its agent has not taken it up yet"),
+                        limit,
+                    ),
+                    Work::Accepted => {
+                        Reason::new("Installing", format!("its agent is at work on order {order}"), limit)
                     }
-                    Work::Accepted => ("Installing", "its agent is at work"),
-                    Work::Soaking { .. } => ("Soaking", "it is patched, and its health is watched"),
-                    Work::Over(_) => ("Settling", "its order is over and about to be settled"),
-                };
-                let until = standing.time_limit(ask.policy);
-                reasons.push(Reason::new(code, format!("{sentence} (order {})", flight.order.id), until));
+                    Work::Soaking { .. } => Reason::new(
+                        "Soaking",
+                        format!("it is patched (order {order}), and its health is watched"),
+                        limit,
+                    ),
+                    Work::Over(_) => Reason::transient(
+                        "Settling",
+                        format!("order {order} is over and about to be settled"),
+                    ),
+                });
             }
             Standing::Settled { outcome: Outcome::Healthy, at } => {
                 reasons.push(Reason::new(
@@ -96,6 +119,15 @@ impl Run {
         Some(Reason::new("RunHalted", format!("the region's run is halted: {why}"), None))
     }
 
+    /// Whether the step or the region has as many machines in flight as may be.
+    fn places_are_taken(&self, vm: &VmId, ask: &Ask<'_>) -> bool {
+        let taken = |key: &StepKey| self.steps.get(key).map_or(0, |step| step.taken);
+        let of_region: usize = self.steps.values().map(|step| step.taken).sum();
+        let step = self.current_steps().find(|step| step.vms.contains(vm));
+        step.is_some_and(|step| taken(&step.key) >= step.at_once)
+            || ask.policy.max_in_flight.is_some_and(|most| of_region >= most as usize)
+    }
+
     /// What goes before the VM within the region.
     fn queue(&self, vm: &VmId) -> Option<Reason> {
         let (step, started) = self.step_of(vm)?;
@@ -112,7 +144,7 @@ impl Run {
                 let lane = open.into_iter().flat_map(|stage| &stage.lanes);
                 let mut lane = lane.filter(|lane| lane.iter().any(|known| known.key == *step)).flatten();
                 let first = lane.find(|known| !self.steps.get(&known.key).is_some_and(|step| step.ended));
-                let first = first.map_or_else(|| step.to_string(), |first| first.key.to_string());
+                let first = first.map(|first| &first.key).filter(|first| *first != step)?;
                 Some(Reason::new("StepWaits", format!("{first} goes before {step}"), None))
             }
         }

@@ -2,18 +2,25 @@
 
 use super::Standing;
 use crate::event::Outcome;
-use crate::layout::StepKey;
+use crate::id::VmId;
+use crate::layout::{Member, StepKey};
 use crate::patch::{Blame, PatchTally};
 use crate::rollout::Tally;
 use crate::selection::PackageVersion;
+use crate::window::Window;
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A step that has started.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct StepProgress {
     /// VMs that the run is not done with.
     pub open: usize,
+    /// Of them, those that nothing was done with yet, by their windows.
+    pub waiting: Vec<Queue>,
+    /// Of them, those of which the baseline was asked for, and that are not ordered yet.
+    pub called: BTreeSet<VmId>,
     /// VMs that are in flight or about to be.
     pub taken: usize,
     pub tally: Tally,
@@ -21,13 +28,40 @@ pub(super) struct StepProgress {
     pub ended: bool,
 }
 
+/// VMs that share a window, and so wait for the same moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Queue {
+    pub window: Window,
+    pub time_zone: Tz,
+    pub vms: BTreeSet<VmId>,
+}
+
 impl StepProgress {
-    pub fn started(vms: usize) -> Self {
-        Self { open: vms, ..Self::default() }
+    pub fn started<'a>(members: impl Iterator<Item = &'a Member>) -> Self {
+        let mut step = Self::default();
+        for member in members {
+            step.open += 1;
+            step.queue(member).vms.insert(member.vm.clone());
+        }
+        step
     }
 
     /// A VM of the step stands elsewhere now.
-    pub fn moved(&mut self, before: &Standing, now: &Standing) {
+    pub fn moved(&mut self, member: &Member, before: &Standing, now: &Standing) {
+        if *before == Standing::Waiting {
+            self.queue(member).vms.remove(&member.vm);
+        }
+        match now {
+            Standing::Waiting => {
+                self.queue(member).vms.insert(member.vm.clone());
+            }
+            Standing::Called { .. } | Standing::Baselined { .. } => {
+                self.called.insert(member.vm.clone());
+            }
+            _ => {
+                self.called.remove(&member.vm);
+            }
+        }
         if before.takes_a_place() {
             self.taken = self.taken.saturating_sub(1);
         }
@@ -39,6 +73,20 @@ impl StepProgress {
         }
         before.uncount(&mut self.tally);
         now.count(&mut self.tally);
+    }
+}
+
+// A step's VMs have few windows between them.
+impl StepProgress {
+    fn queue(&mut self, member: &Member) -> &mut Queue {
+        let (window, time_zone) = (member.window, member.time_zone);
+        let known =
+            self.waiting.iter().position(|queue| queue.window == window && queue.time_zone == time_zone);
+        let index = known.unwrap_or_else(|| {
+            self.waiting.push(Queue { window, time_zone, vms: BTreeSet::new() });
+            self.waiting.len() - 1
+        });
+        &mut self.waiting[index]
     }
 }
 

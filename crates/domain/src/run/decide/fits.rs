@@ -23,9 +23,14 @@ impl<'a> Fits<'a> {
     /// The VM's opening in which an order can still arrive and the longest work be done: the one that is open, or the
     /// next. None if there is none within the days that the policy leaves.
     pub fn of(&mut self, member: &Member) -> Option<Opening> {
+        self.of_window(member.window, member.time_zone)
+    }
+
+    /// The same for all VMs of a window.
+    pub fn of_window(&mut self, window: Window, time_zone: Tz) -> Option<Opening> {
         let (now, policy) = (self.now, self.policy);
         let work = DELIVERY + policy.longest_work;
-        let fit = || member.window.next_fit(member.time_zone, now, work, |day| policy.is_blackout(day));
-        *self.known.entry((member.window, member.time_zone)).or_insert_with(fit)
+        let fit = || window.next_fit(time_zone, now, work, |day| policy.is_blackout(day));
+        *self.known.entry((window, time_zone)).or_insert_with(fit)
     }
 }

@@ -51,18 +51,31 @@ impl Run {
         let mut places = step.at_once.saturating_sub(progress.taken).min(*places_of_region);
         let mut call = Vec::new();
         let mut events = Vec::new();
-        for vm in &step.vms {
-            let Some(standing) = self.standings.get(vm) else { continue };
-            match self.next_for(vm, standing, now, ask, fits) {
+        for vm in &progress.called {
+            match self.next_for(vm, now, ask, fits) {
                 Next::Wait => {}
                 Next::Do(event) => events.push(*event),
-                Next::Call if *standing != Standing::Waiting => call.push(vm.clone()),
-                Next::Call if places > 0 => {
-                    places -= 1;
-                    *places_of_region -= 1;
-                    call.push(vm.clone());
+                Next::Call => call.push(vm.clone()),
+            }
+        }
+        for queue in &progress.waiting {
+            // A window that is closed, for all who have it.
+            if fits.of_window(queue.window, queue.time_zone).is_some_and(|opening| opening.opens > now) {
+                continue;
+            }
+            for vm in &queue.vms {
+                if places == 0 {
+                    break;
                 }
-                Next::Call => {}
+                match self.next_for(vm, now, ask, fits) {
+                    Next::Wait => {}
+                    Next::Do(event) => events.push(*event),
+                    Next::Call => {
+                        places -= 1;
+                        *places_of_region -= 1;
+                        call.push(vm.clone());
+                    }
+                }
             }
         }
         if !call.is_empty() {
@@ -71,18 +84,9 @@ impl Run {
         events
     }
 
-    fn next_for(
-        &self,
-        vm: &VmId,
-        standing: &Standing,
-        now: Time,
-        ask: &Ask<'_>,
-        fits: &mut Fits<'_>,
-    ) -> Next {
-        let Some(member) = self.members.get(vm) else { return Next::Wait };
-        if standing.is_terminal() || standing.is_in_flight() {
-            return Next::Wait;
-        }
+    fn next_for(&self, vm: &VmId, now: Time, ask: &Ask<'_>, fits: &mut Fits<'_>) -> Next {
+        let known = self.members.get(vm).zip(self.standings.get(vm));
+        let Some((member, standing)) = known else { return Next::Wait };
         if let Some(event) = self.changed(member, ask) {
             return Next::Do(Box::new(event));
         }
