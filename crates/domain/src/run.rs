@@ -15,7 +15,7 @@ use crate::agent::InstallReport;
 use crate::event::{Event, Outcome};
 use crate::health::Baseline;
 use crate::id::{OrderId, RegionName, RolloutId, VmId};
-use crate::layout::{Member, Stage, StageKey, StepKey, stages};
+use crate::layout::{Member, Stage, StageKey, Step, StepKey, stages};
 use crate::mind::{Fact, Time};
 use crate::patch::{Blame, PatchState, PatchTally};
 use crate::policy::Policy;
@@ -41,6 +41,8 @@ pub struct Run {
     in_flight: Flights,
     /// Follows from the members of the round; kept because it is asked for all the time.
     stages: Vec<Stage>,
+    /// Of each stage, of each lane: how many of its steps have ended.
+    ended_steps: Vec<Vec<usize>>,
     /// Which step each VM of the round is in.
     #[serde(with = "progress::as_list")]
     step_of: BTreeMap<VmId, StepKey>,
@@ -79,6 +81,7 @@ impl Run {
             tally: Tally::default(),
             in_flight: Flights::default(),
             stages: Vec::new(),
+            ended_steps: Vec::new(),
             step_of: BTreeMap::new(),
             started_stages: BTreeSet::new(),
             ended_stages: BTreeSet::new(),
@@ -101,6 +104,7 @@ impl Run {
         self.policy = policy;
         self.round = round;
         self.stages = Vec::new();
+        self.ended_steps = Vec::new();
         self.step_of = BTreeMap::new();
         self.started_stages = BTreeSet::new();
         self.ended_stages = BTreeSet::new();
@@ -197,7 +201,7 @@ impl Run {
 
     /// The stage that has its turn.
     pub fn current_stage(&self) -> Option<&StageKey> {
-        self.open_stage().map(|stage| &stage.key).filter(|key| self.started_stages.contains(*key))
+        self.open_stage().map(|(_, stage)| &stage.key).filter(|key| self.started_stages.contains(*key))
     }
 
     /// The step that a VM of the round is in, and whether that has started.
@@ -212,8 +216,17 @@ impl Run {
         self.standings.iter().filter(move |(_, standing)| left(standing)).map(|(vm, _)| vm)
     }
 
-    fn open_stage(&self) -> Option<&Stage> {
-        self.stages.iter().find(|stage| !self.ended_stages.contains(&stage.key))
+    /// The first stage that has not ended, and its number.
+    fn open_stage(&self) -> Option<(usize, &Stage)> {
+        self.stages.iter().enumerate().find(|(_, stage)| !self.ended_stages.contains(&stage.key))
+    }
+
+    /// The first step of each lane of the open stage that has not ended.
+    fn current_steps(&self) -> impl Iterator<Item = &Step> {
+        self.open_stage().into_iter().flat_map(|(number, stage)| {
+            let ended = self.ended_steps.get(number).into_iter().flatten();
+            stage.lanes.iter().zip(ended).filter_map(|(lane, ended)| lane.get(*ended))
+        })
     }
 
     fn enlist(&mut self, members: &[Member]) {
@@ -227,6 +240,7 @@ impl Run {
         }
         let round = self.step_of.keys().filter_map(|vm| self.members.get(vm));
         self.stages = stages(round, self.policy.batch_percent);
+        self.ended_steps = self.stages.iter().map(|stage| vec![0; stage.lanes.len()]).collect();
         let steps = self.stages.iter().flat_map(|stage| stage.lanes.iter().flatten());
         self.step_of =
             steps.flat_map(|step| step.vms.iter().map(|vm| (vm.clone(), step.key.clone()))).collect();
@@ -272,6 +286,13 @@ impl Run {
         if let Some(progress) = self.steps.get_mut(step) {
             progress.ended = true;
             self.patches.add(std::mem::take(&mut progress.patches));
+        }
+        for (stage, ended) in self.stages.iter().zip(&mut self.ended_steps) {
+            for (lane, ended) in stage.lanes.iter().zip(ended) {
+                if lane.get(*ended).is_some_and(|first| first.key == *step) {
+                    *ended += 1;
+                }
+            }
         }
     }
 

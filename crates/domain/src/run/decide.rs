@@ -8,7 +8,6 @@ use super::time_limits::order_outcome;
 use super::{Flight, Run, Standing};
 use crate::event::{Event, Outcome};
 use crate::fleet::Fleet;
-use crate::layout::{Stage, Step};
 use crate::mind::Time;
 use crate::patch::Blame;
 use crate::policy::{OnFailure, Policy};
@@ -161,24 +160,14 @@ impl Run {
 
     fn advance(&self, now: Time, ask: &Ask<'_>) -> Vec<Event> {
         let rollout = self.rollout.clone();
-        let Some(stage) = self.open_stage() else { return vec![self.completion()] };
+        let Some((_, stage)) = self.open_stage() else { return vec![self.completion()] };
         if !self.started_stages.contains(&stage.key) {
             return vec![Event::StageStarted { rollout, stage: stage.key.clone() }];
         }
-        let mut steps = self.steps_of(stage).peekable();
+        let mut steps = self.current_steps().peekable();
         if steps.peek().is_none() {
             return vec![Event::StageEnded { rollout, stage: stage.key.clone() }];
         }
         self.advance_steps(steps, now, ask)
-    }
-
-    pub(super) fn current_steps(&self) -> impl Iterator<Item = &Step> {
-        self.open_stage().into_iter().flat_map(|stage| self.steps_of(stage))
-    }
-
-    /// The first step of each lane that has not ended.
-    fn steps_of<'a>(&'a self, stage: &'a Stage) -> impl Iterator<Item = &'a Step> {
-        let ended = |step: &Step| self.steps.get(&step.key).is_some_and(|progress| progress.ended);
-        stage.lanes.iter().filter_map(move |lane| lane.iter().find(|step| !ended(step)))
     }
 }

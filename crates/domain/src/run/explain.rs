@@ -136,12 +136,12 @@ impl Run {
             _ => StageKey::Zoneless,
         };
         match self.open_stage() {
-            Some(open) if open.key != stage => {
+            Some((_, open)) if open.key != stage => {
                 Some(Reason::new("StageWaits", format!("{} goes before {stage}", open.key), None))
             }
             _ if started => None,
             open => {
-                let lane = open.into_iter().flat_map(|stage| &stage.lanes);
+                let lane = open.into_iter().flat_map(|(_, stage)| &stage.lanes);
                 let mut lane = lane.filter(|lane| lane.iter().any(|known| known.key == *step)).flatten();
                 let first = lane.find(|known| !self.steps.get(&known.key).is_some_and(|step| step.ended));
                 let first = first.map(|first| &first.key).filter(|first| *first != step)?;

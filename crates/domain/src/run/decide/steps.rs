@@ -26,9 +26,9 @@ impl Run {
         ask: &Ask<'_>,
     ) -> Vec<Event> {
         let mut fits = Fits::new(now, ask.policy);
-        let taken: usize = self.steps.values().map(|step| step.taken).sum();
-        let most = ask.policy.max_in_flight.map_or(usize::MAX, |most| most as usize);
-        let mut places = most.saturating_sub(taken);
+        let taken = || self.steps.values().map(|step| step.taken).sum();
+        let places = |most: u32| (most as usize).saturating_sub(taken());
+        let mut places = ask.policy.max_in_flight.map_or(usize::MAX, places);
         steps.flat_map(|step| self.advance_step(step, now, ask, &mut fits, &mut places)).collect()
     }
 
