@@ -244,15 +244,21 @@ pub enum Rollout {
 /// `nightshift forecast`
 #[derive(Debug, Args)]
 pub struct Forecast {
-    /// A fleet file (TOML).
+    /// A fleet file (TOML), for a rollout that has not started; without it, the rollout that is under way.
     #[arg(long)]
-    pub fleet: PathBuf,
+    pub fleet: Option<PathBuf>,
     /// A policy file (TOML); safe defaults if absent.
-    #[arg(long)]
+    #[arg(long, requires = "fleet")]
     pub policy: Option<PathBuf>,
     /// When the rollout starts (RFC 3339); now if absent.
-    #[arg(long)]
+    #[arg(long, requires = "fleet")]
     pub start: Option<chrono::DateTime<chrono::Utc>>,
+    /// A log that `events export` wrote, instead of the installation's own.
+    #[arg(long, conflicts_with = "fleet")]
+    pub log: Option<PathBuf>,
+    /// Which rollout that is under way; the newest if absent.
+    #[arg(long, conflicts_with = "fleet")]
+    pub rollout: Option<String>,
 }
 
 /// `nightshift simulate`

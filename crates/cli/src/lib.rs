@@ -29,7 +29,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rollout(command) => commands::rollout::run(command, &servers, json).await,
         Command::Events(command) => commands::events::run(command, &servers, json).await,
         Command::Rhythm(command) => commands::rhythm::run(command, &servers, json).await,
-        Command::Forecast(wanted) => commands::forecast::run(&wanted, json),
+        Command::Forecast(wanted) => commands::forecast::run(&wanted, &servers, json).await,
         Command::Simulate(wanted) => commands::simulate::run(&wanted, json),
         Command::Explain { vm } => commands::explain::run(vm, &servers, json).await,
         Command::Audit { file } => commands::audit::run(file.as_deref(), &servers, json).await,

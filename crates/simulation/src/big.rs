@@ -5,7 +5,7 @@ use crate::attention::Attention;
 use crate::faults::Faults;
 use crate::machines::Machines;
 use crate::outcome::{Outcome, Unexplained};
-use crate::people;
+use crate::people::{self, PERSON_LOOKS};
 use crate::tape::Tape;
 use chrono::{Duration, DurationRound as _};
 use nightshift_domain::coordinator::Coordinator;
@@ -14,6 +14,7 @@ use nightshift_domain::monitor::Monitor;
 use nightshift_domain::planner::Planner;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::rollout::Status;
+use nightshift_domain::run::{Run, Standing};
 use nightshift_domain::{
     Decision, Event, Fact, Mind as _, Partition, Refusal, RegionName, RolloutId, Time, VmId,
 };
@@ -54,6 +55,8 @@ pub struct Big {
     /// Each machine's newest stored report.
     stored: HashMap<VmId, u64>,
     next_heartbeat: Time,
+    /// When a person looks after a rollout that waits for one.
+    next_duty: Option<Time>,
     attention: Attention,
     orders_of_day: BTreeMap<RegionName, BTreeMap<chrono::NaiveDate, u32>>,
     ordered_vms: BTreeMap<VmId, Time>,
@@ -85,6 +88,7 @@ impl Big {
             watched: BTreeSet::new(),
             stored: HashMap::new(),
             next_heartbeat: start,
+            next_duty: None,
             attention: Attention::default(),
             orders_of_day: BTreeMap::new(),
             ordered_vms: BTreeMap::new(),
@@ -93,6 +97,25 @@ impl Big {
         };
         for event in fleet {
             world.record(&Partition::Fleet, event);
+        }
+        world
+    }
+
+    /// The world that this log leads to, from this moment on: its fleet, its rollouts, what is in flight.
+    pub fn continuing(seed: u64, now: Time, facts: &[Fact]) -> Self {
+        let mut world = Self::new(seed, now, Vec::new(), Faults::none(), Tape::counting());
+        facts.iter().for_each(|fact| world.learn(fact));
+        for vm in world.planner.fleet.vms.keys() {
+            world.machines.add(vm, now);
+        }
+        let runs = world.coordinator.runs.values().flat_map(|runs| runs.values());
+        for (vm, standing) in runs.flat_map(Run::standings) {
+            match standing {
+                Standing::InFlight(flight) => world.machines.go_on(&flight.order, &flight.work, now),
+                Standing::Called { .. } | Standing::Baselined { .. } => {}
+                _ => continue,
+            }
+            world.watched.insert(vm.clone());
         }
         world
     }
@@ -168,6 +191,10 @@ impl Big {
     }
 
     fn turn(&mut self) {
+        if self.next_duty.is_some_and(|at| at <= self.now) {
+            self.next_duty = None;
+            self.do_duties();
+        }
         if self.now >= self.next_heartbeat && !self.watched.is_empty() {
             self.heartbeats();
         }
@@ -188,10 +215,29 @@ impl Big {
             decisions.extend(self.attention.decide(&self.coordinator, self.now));
             decisions.extend(self.monitor.decide(self.now));
             if decisions.is_empty() {
-                return;
+                break;
             }
             self.carry_out(decisions);
         }
+        if self.next_duty.is_none() && self.planner.rollouts.keys().any(|id| self.duty(id).is_some()) {
+            self.next_duty = Some(self.now + PERSON_LOOKS);
+        }
+    }
+
+    fn do_duties(&mut self) {
+        let rollouts: Vec<RolloutId> = self.planner.rollouts.keys().cloned().collect();
+        for rollout in rollouts {
+            if let Some(Ok(decisions)) = self.duty(&rollout) {
+                self.carry_out(decisions);
+            }
+        }
+    }
+
+    /// What a person must do for the rollout to go on. Nobody goes on with a bad patch: what it reaches before the halt is
+    /// the question.
+    fn duty(&self, rollout: &RolloutId) -> Option<Result<Vec<Decision>, Refusal>> {
+        let is_bad = self.bad_patch.is_some() && self.is_halted(rollout);
+        (!is_bad).then(|| people::duties(&self.planner, rollout)).flatten()
     }
 
     /// Is every VM explained? Of a large fleet some are looked at, every day others. Everything that could be decided is:
@@ -209,6 +255,7 @@ impl Big {
     fn next(&self) -> Option<Time> {
         let heartbeat = (!self.watched.is_empty()).then_some(self.next_heartbeat);
         let wakes = self.attention.next_wake().into_iter().chain(self.planner.next_wake(self.now));
+        let wakes = wakes.chain(self.next_duty);
         wakes
             .chain(self.monitor.next_wake(self.now))
             .chain(self.machines.next_report_at())
@@ -239,11 +286,15 @@ impl Big {
             self.tape.events += 1;
         }
         let fact = Fact { partition: partition.clone(), at: self.now, event };
-        self.planner.apply(&fact);
-        self.coordinator.apply(&fact);
-        self.monitor.apply(&fact);
-        self.attention.heed(&fact, &self.coordinator);
+        self.learn(&fact);
         self.see(fact);
+    }
+
+    fn learn(&mut self, fact: &Fact) {
+        self.planner.apply(fact);
+        self.coordinator.apply(fact);
+        self.monitor.apply(fact);
+        self.attention.heed(fact, &self.coordinator);
     }
 
     fn see(&mut self, fact: Fact) {

@@ -7,11 +7,15 @@ use nightshift_domain::event::Order;
 use nightshift_domain::gateway::Report;
 use nightshift_domain::health::Signal;
 use nightshift_domain::patch::{Assessment, Classification, Patch, PatchOutcome, PatchState, RebootStatus};
+use nightshift_domain::run::Work;
 use nightshift_domain::selection::Choice;
 use nightshift_domain::{OrderId, Time, VmId};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng as _};
 use std::collections::{BTreeMap, HashMap};
+
+/// What an installation that was under way when the world began still takes.
+const TYPICAL: Duration = Duration::minutes(20);
 
 /// One machine.
 #[derive(Debug, Default)]
@@ -152,6 +156,18 @@ impl Machines {
         self.send(vm, ends, Report::Finished(order.id.clone(), result));
         if self.machines.get(vm).is_some_and(|machine| machine.liar) {
             self.lie(vm, ends);
+        }
+    }
+
+    /// The order was placed before this world began: the machine is as far with it as the log says.
+    pub fn go_on(&mut self, order: &Order, work: &Work, now: Time) {
+        match work {
+            Work::Placed => self.take_up(order, now),
+            Work::Accepted => {
+                let ends = (now + TYPICAL).min(order.deadline).max(now);
+                self.send(&order.vm, ends, Report::Finished(order.id.clone(), install(order, false)));
+            }
+            Work::Soaking { .. } | Work::Over(_) => {}
         }
     }
 

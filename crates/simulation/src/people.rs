@@ -1,5 +1,6 @@
 //! People: they pause and resume, approve, change policies, and change the fleet in the middle of it all.
 
+use chrono::Duration;
 use nightshift_domain::fleet::{PatchMode, Vm};
 use nightshift_domain::planner::{Planner, needs_approval};
 use nightshift_domain::rollout::{Actor, PhaseState, Status};
@@ -8,6 +9,9 @@ use nightshift_domain::{Decision, Refusal, RolloutId};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom as _;
+
+/// After a halt, a pause or a phase that waits for approval, how long until somebody looks.
+pub(crate) const PERSON_LOOKS: Duration = Duration::hours(7);
 
 pub(crate) fn actor() -> Actor {
     Actor { name: "simulation".into(), reason: "seeded".into() }
@@ -35,7 +39,7 @@ pub(crate) fn whim(rng: &mut StdRng, planner: &Planner, id: &RolloutId) -> Resul
         1 => planner.resume(id, actor()),
         _ => {
             let mut policy = rollout.policy.clone();
-            policy.bake = chrono::Duration::minutes(rng.random_range(0..600));
+            policy.bake = Duration::minutes(rng.random_range(0..600));
             policy.max_in_flight = rng.random_bool(0.3).then(|| rng.random_range(1..6));
             planner.change_policy(id, policy, actor())
         }

@@ -10,7 +10,7 @@ use nightshift_domain::planner::Planner;
 use nightshift_domain::{Chain, Decision, Event, Fact, Follow, Mind, Partition, Time};
 use rand::Rng;
 use rand::rngs::StdRng;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Snapshots that are not there after a kill: the whole log is read.
 const LOST_SNAPSHOTS: f64 = 0.05;
@@ -119,22 +119,23 @@ impl Service {
 
     /// Reads what was recorded until a moment, for each partition another.
     fn read_until(&mut self, tape: &Tape, mut until: impl FnMut() -> Time) {
-        let mut partitions: VecDeque<Partition> = self.follows.keys().cloned().collect();
-        while let Some(partition) = partitions.pop_front() {
-            let (until, from) = (until(), self.from(&partition));
-            let unread = tape.partition(&partition)[from..].iter();
-            let mut arrived = 0;
-            for entry in unread.take_while(|entry| entry.fact.at <= until) {
-                self.take(entry);
-                arrived += 1;
-                if matches!(entry.fact.event, Event::TopologyDeclared { .. }) {
-                    let known = |new: &&Partition| **new == partition || partitions.contains(new);
-                    let new = self.follows.keys().filter(|new| !known(new) && self.from(new) == 0);
-                    let new: Vec<Partition> = new.cloned().collect();
-                    partitions.extend(new);
-                }
+        let mut looked_at = BTreeSet::new();
+        loop {
+            let unread = |(partition, from): &(&Partition, &usize)| tape.partition(partition).len() > **from;
+            let news = self.progress.read.iter().filter(unread).map(|(partition, _)| partition);
+            let news: Vec<Partition> =
+                news.filter(|partition| !looked_at.contains(*partition)).cloned().collect();
+            if news.is_empty() {
+                return;
             }
-            self.progress.read.insert(partition, from + arrived);
+            for partition in news {
+                let (until, from) = (until(), self.from(&partition));
+                let arrived =
+                    tape.partition(&partition)[from..].iter().take_while(|entry| entry.fact.at <= until);
+                let arrived: usize = arrived.map(|entry| self.take(entry)).count();
+                self.progress.read.insert(partition.clone(), from + arrived);
+                looked_at.insert(partition);
+            }
         }
     }
 
@@ -145,8 +146,8 @@ impl Service {
     /// When the next fact that has not reached this instance surely will have.
     pub fn next_arrival(&self, tape: &Tape) -> Option<Time> {
         let lag = Duration::seconds(i64::from(self.longest_lag));
-        let unread = self.follows.keys().filter_map(|partition| {
-            tape.partition(partition).get(self.from(partition)).map(|entry| entry.fact.at + lag)
+        let unread = self.progress.read.iter().filter_map(|(partition, from)| {
+            tape.partition(partition).get(*from).map(|entry| entry.fact.at + lag)
         });
         unread.min()
     }
@@ -181,6 +182,7 @@ impl Service {
     fn learn_what_it_follows(&mut self) {
         self.follows.clear();
         for Follow { partition, kind } in self.mind.follows() {
+            self.progress.read.entry(partition.clone()).or_default();
             let kinds = self.follows.entry(partition).or_insert_with(|| Some(BTreeSet::new()));
             match (kind, kinds) {
                 (Some(kind), Some(kinds)) => {

@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Debug, Default)]
 pub struct Tape {
     keep: bool,
-    partitions: BTreeMap<Partition, Vec<Entry>>,
-    ends: BTreeMap<Partition, u64>,
+    partitions: HashMap<Partition, Vec<Entry>>,
     heads: HashMap<Chain, u64>,
     newest: Option<Time>,
     /// Events appended, kept or not.
@@ -57,7 +56,6 @@ impl Tape {
         self.heads.insert(decision.chain.clone(), head + entries.len() as u64);
         self.events += entries.len() as u64;
         self.newest = self.newest.max(Some(at));
-        *self.ends.entry(partition.clone()).or_default() += entries.len() as u64;
         if self.keep {
             self.partitions.entry(partition).or_default().extend(entries.iter().cloned());
         }
@@ -82,12 +80,12 @@ impl Tape {
 
     /// Every fact that was kept, partition by partition.
     pub fn facts(&self) -> impl Iterator<Item = &Fact> {
-        self.partitions.values().flatten().map(|entry| &entry.fact)
+        self.sorted().flat_map(|(_, entries)| entries).map(|entry| &entry.fact)
     }
 
     /// The log as the auditor reads it.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        self.partitions.iter().flat_map(|(partition, entries)| {
+        self.sorted().flat_map(|(partition, entries)| {
             (1..).zip(entries).map(move |(position, entry)| Record {
                 partition: partition.clone(),
                 position,
@@ -95,5 +93,9 @@ impl Tape {
                 event: entry.fact.event.clone(),
             })
         })
+    }
+
+    fn sorted(&self) -> impl Iterator<Item = (&Partition, &Vec<Entry>)> {
+        self.partitions.iter().collect::<BTreeMap<_, _>>().into_iter()
     }
 }

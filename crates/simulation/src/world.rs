@@ -4,7 +4,7 @@
 use crate::faults::Faults;
 use crate::machines::Machines;
 use crate::outcome::{Outcome, Unexplained};
-use crate::people;
+use crate::people::{self, PERSON_LOOKS};
 use crate::service::{AnyMind, Service};
 use crate::tape::Tape;
 use chrono::Duration;
@@ -24,12 +24,8 @@ use std::collections::BTreeMap;
 
 /// How often a watched machine is heard.
 const HEARTBEAT: Duration = Duration::minutes(5);
-/// After a halt or a pause, how long until somebody looks.
-const PERSON_LOOKS: Duration = Duration::hours(7);
 /// The world looks at itself this often: is every waiting VM explained?
 const CHECK: Duration = Duration::hours(5);
-/// Kills of one instance within a day, at most.
-const KILLS_A_DAY: u32 = 10;
 /// Services that hear late, crash and come second have acted after so long.
 const PATIENCE: Duration = Duration::minutes(30);
 
@@ -311,7 +307,10 @@ impl World {
             (*day, *kills) = (self.now, 0);
         }
         *kills += 1;
-        let is_killed = *kills <= KILLS_A_DAY;
+        // What a service does grows with the fleet, and so does what it costs to read it all anew.
+        let most =
+            u32::try_from(1_000 / self.truth.0.fleet.vms.len().max(1)).unwrap_or(u32::MAX).clamp(2, 10);
+        let is_killed = *kills <= most;
         if is_killed {
             self.services[index].restart(&mut self.rng, &self.tape, self.now);
         }

@@ -12,7 +12,11 @@ use nightshift_simulation::big::{BadPatch, Big};
 use nightshift_simulation::world::World;
 use nightshift_simulation::{Faults, Outcome, Tape, synthetic_fleet, timeline};
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Up to so many VMs a world with faults is as hostile as it can be; above it, its services are of one mind.
@@ -52,12 +56,11 @@ pub(crate) fn run(wanted: &Simulate, json: bool) -> anyhow::Result<ExitCode> {
     let vms = fleet.iter().filter(|event| matches!(event, Event::VmRegistered { .. })).count();
     let start = wanted.start.unwrap_or_else(Utc::now);
     let bar = progress(wanted, json);
-    let mut outcomes = Vec::new();
-    for seed in wanted.seed..wanted.seed + wanted.seeds {
+    let outcomes = side_by_side(wanted.seed..wanted.seed + wanted.seeds, vms, |seed| {
         let outcome = one(wanted, seed, start, &fleet, &policy, faults, &bar)?;
         bar.inc(1);
-        outcomes.push(outcome);
-    }
+        Ok(outcome)
+    })?;
     bar.finish_and_clear();
     if let (Some(path), Some(first)) = (&wanted.timeline, outcomes.first()) {
         std::fs::write(path, timeline::svg(first)).with_context(|| path.display().to_string())?;
@@ -89,6 +92,33 @@ pub(crate) fn run(wanted: &Simulate, json: bool) -> anyhow::Result<ExitCode> {
 
 fn is_hostile(vms: usize, wanted: &Simulate) -> bool {
     vms <= SMALL && wanted.bad_patch.is_none()
+}
+
+/// Each seed's outcome, in order; several at once where their worlds are small.
+fn side_by_side(
+    seeds: Range<u64>,
+    vms: usize,
+    one: impl Fn(u64) -> anyhow::Result<Outcome> + Sync,
+) -> anyhow::Result<Vec<Outcome>> {
+    let threads = if vms > AUDITED { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    let (next, outcomes) = (AtomicU64::new(seeds.start), Mutex::new(BTreeMap::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let outcome = one(seed);
+            outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, outcome);
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..threads).for_each(|_| {
+            scope.spawn(work);
+        });
+    });
+    let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcomes.into_values().collect()
 }
 
 fn one(
