@@ -34,7 +34,8 @@ impl Default for Rhythm {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("rhythm: {field} = {value}: must be {must}")]
 pub struct InvalidRhythm {
-    field: &'static str,
+    /// Its name.
+    pub field: &'static str,
     value: u8,
     must: &'static str,
 }

@@ -3,8 +3,7 @@
 use super::rollout::actor;
 use super::{print, print_json};
 use crate::arguments::{Rhythm, Servers};
-use crate::{clients, exit};
-use anyhow::Context as _;
+use crate::{clients, exit, policy_file};
 use nightshift_domain::rhythm::Rhythm as Model;
 use nightshift_protocol::api::v1 as api;
 use std::process::ExitCode;
@@ -14,10 +13,7 @@ pub(crate) async fn run(command: Rhythm, servers: &Servers, json: bool) -> anyho
     match command {
         Rhythm::Declare { file, wish } => {
             let rhythm = match file {
-                Some(file) => {
-                    let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-                    toml::from_str(&text).with_context(|| file.display().to_string())?
-                }
+                Some(file) => policy_file::read_rhythm(&file)?,
                 None => Model::default(),
             };
             let actor = Some(actor(wish));
