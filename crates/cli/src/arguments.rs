@@ -297,6 +297,9 @@ pub struct Simulate {
     /// Write a timeline (SVG) of the first history here: regions over nights.
     #[arg(long)]
     pub timeline: Option<PathBuf>,
+    /// Write the log of the first history here, for `nightshift audit FILE`.
+    #[arg(long)]
+    pub log: Option<PathBuf>,
 }
 
 /// `nightshift rhythm …`

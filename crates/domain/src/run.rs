@@ -331,10 +331,10 @@ impl Run {
 
     /// A flight with nothing more to wait for is settled next.
     fn look_at(&mut self, vm: &VmId) {
-        if let Some(Standing::InFlight(flight)) = self.standings.get(vm) {
-            if matches!(flight.work, Work::Over(_)) {
-                self.in_flight.is_over(vm);
-            }
+        if let Some(Standing::InFlight(flight)) = self.standings.get(vm)
+            && matches!(flight.work, Work::Over(_))
+        {
+            self.in_flight.is_over(vm);
         }
     }
 

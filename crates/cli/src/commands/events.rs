@@ -3,13 +3,10 @@
 use super::print;
 use crate::arguments::{Events, Servers};
 use crate::{clients, exit};
-use anyhow::Context as _;
 use futures::stream::{SelectAll, StreamExt as _};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::envelope::Envelope;
 use nightshift_protocol::json::event_json;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -34,17 +31,10 @@ pub(crate) async fn run(command: Events, servers: &Servers, json: bool) -> anyho
     Ok(exit::DONE)
 }
 
-/// Writes the whole log; a file that is there already is replaced only when all is written.
+/// Writes the whole log.
 async fn export(path: &Path, servers: &Servers) -> anyhow::Result<ExitCode> {
     let records = crate::audit::read(servers).await?;
-    let part = path.with_extension("part");
-    let write = || -> anyhow::Result<()> {
-        let mut file = BufWriter::new(File::create(&part)?);
-        records.iter().try_for_each(|record| nightshift_audit::file::write_line(&mut file, record))?;
-        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        Ok(std::fs::rename(&part, path)?)
-    };
-    write().with_context(|| path.display().to_string())?;
+    crate::audit::write(path, &records)?;
     eprintln!("{} events", records.len());
     Ok(exit::DONE)
 }

@@ -200,10 +200,10 @@ fn of_rollout(world: &Big, before: &Before) -> anyhow::Result<RolloutOutcome> {
 fn ordered_so_far(facts: &[Fact], rollout: &RolloutId) -> BTreeMap<RegionName, BTreeSet<VmId>> {
     let mut vms: BTreeMap<RegionName, BTreeSet<VmId>> = BTreeMap::new();
     for fact in facts {
-        if let (Some(region), Event::OrderPlaced { order }) = (fact.region(), &fact.event) {
-            if order.rollout == *rollout {
-                vms.entry(region.clone()).or_default().insert(order.vm.clone());
-            }
+        if let (Some(region), Event::OrderPlaced { order }) = (fact.region(), &fact.event)
+            && order.rollout == *rollout
+        {
+            vms.entry(region.clone()).or_default().insert(order.vm.clone());
         }
     }
     vms

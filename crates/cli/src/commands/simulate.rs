@@ -137,6 +137,7 @@ fn one(
         let mut world = World::new(seed, start, fleet, faults);
         world.start(&id, policy.clone())?;
         world.run(until);
+        keep_log(wanted, seed, world.tape())?;
         return Ok(world.outcome(seed));
     }
     let tape = if vms <= AUDITED { Tape::keeping() } else { Tape::counting() };
@@ -144,7 +145,14 @@ fn one(
     let mut world = Big::new(seed, start, fleet.to_vec(), faults, tape).with_bad_patch(bad_patch);
     world.start(&id, policy.clone())?;
     world.run(until, |now| bar.set_message(now.format("%F").to_string()));
+    keep_log(wanted, seed, world.tape())?;
     Ok(world.outcome(seed))
+}
+
+fn keep_log(wanted: &Simulate, seed: u64, tape: &Tape) -> anyhow::Result<()> {
+    let Some(path) = wanted.log.as_deref().filter(|_| seed == wanted.seed) else { return Ok(()) };
+    anyhow::ensure!(tape.is_kept(), "--log: the log of more than {AUDITED} VMs is not kept");
+    crate::audit::write(path, &tape.records().collect::<Vec<_>>())
 }
 
 /// The fleet's facts: of the file, or a synthetic one.
