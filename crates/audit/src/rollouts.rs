@@ -32,7 +32,8 @@ pub(crate) struct Rollout<'a> {
     /// What stopped it; `None` from a person's word on.
     pub stopped: Timeline<'a, Option<&'a Record>>,
     ended: bool,
-    stops: Vec<&'a Record>,
+    /// The stops that a coordinator counts, in the order of the log: the `stops` of a hold are the first so many.
+    counted: Vec<&'a Record>,
     resumes: Vec<&'a Record>,
     /// Versions that were barred, in the order of the log.
     pub barred: Vec<(&'a Record, &'a PackageVersion)>,
@@ -59,16 +60,17 @@ impl<'a> Rollout<'a> {
     /// Whether a person had the rollout go on after this hold of a run, by the moment of its release.
     ///
     /// A run that halts does so for its own reasons: the person speaks after that. A run is held because the rollout
-    /// was stopped before, which the coordinator may see late: the person may have spoken in between.
+    /// was stopped before, which the coordinator may see late: the person may have spoken in between, and another stop
+    /// may have followed. So the hold says of how many stops its coordinator had read.
     pub fn resumed(&self, hold: &Record, released: Time) -> bool {
-        let cause = match hold.event {
-            Event::RunHeld { .. } => self.stops.iter().rfind(|stop| stop.at <= hold.at),
-            _ => None,
-        };
-        self.resumes.iter().filter(|resume| resume.at <= released).any(|resume| match cause {
-            Some(stop) => resume.position > stop.position,
-            None => resume.at >= hold.at,
-        })
+        let mut spoken = self.resumes.iter().filter(|resume| resume.at <= released);
+        match hold.event {
+            Event::RunHeld { stops, .. } => {
+                let newest = (stops as usize).checked_sub(1).and_then(|newest| self.counted.get(newest));
+                newest.is_some_and(|stop| spoken.any(|resume| resume.position > stop.position))
+            }
+            _ => spoken.any(|resume| resume.at >= hold.at),
+        }
     }
 
     fn take(&mut self, record: &'a Record) {
@@ -88,12 +90,17 @@ impl<'a> Rollout<'a> {
                     open.ended = Some(record);
                 }
             }
-            Event::PhaseFailed { .. } | Event::RolloutHalted { .. } | Event::RolloutPaused { .. } => {
+            Event::PhaseFailed { .. } => self.stop(record),
+            Event::RolloutHalted { .. } | Event::RolloutPaused { .. } => {
+                self.counted.push(record);
                 self.stop(record);
             }
-            Event::RolloutCancelled { .. }
-            | Event::RolloutExpired { .. }
-            | Event::RolloutCompleted { .. } => {
+            Event::RolloutCancelled { .. } | Event::RolloutExpired { .. } => {
+                self.counted.push(record);
+                self.stop(record);
+                self.ended = true;
+            }
+            Event::RolloutCompleted { .. } => {
                 self.stop(record);
                 self.ended = true;
             }
@@ -110,7 +117,6 @@ impl<'a> Rollout<'a> {
     }
 
     fn stop(&mut self, record: &'a Record) {
-        self.stops.push(record);
         if !self.ended {
             self.stopped.push(record, Some(record));
         }

@@ -6,6 +6,11 @@ use nightshift_audit::Rule;
 use nightshift_domain::Event;
 use nightshift_domain::health::Baseline;
 
+/// The run of west is held by one that had read of so many stops.
+fn held(stops: u32) -> Event {
+    Event::RunHeld { rollout: monthly(), stops, why: "it was paused".into() }
+}
+
 /// The run of west is held between a1 and a2, or later; a person paused the rollout before.
 fn hold(story: &mut Story, held_before: &str, resumed: bool) {
     let stop = [Event::RolloutPaused { rollout: monthly(), actor: actor() }];
@@ -16,10 +21,7 @@ fn hold(story: &mut Story, held_before: &str, resumed: bool) {
     if resumed {
         story.delay("RolloutResumed", minutes);
     }
-    story.insert_before(
-        held_before,
-        Event::RunHeld { rollout: monthly(), stops: 1, why: "it was paused".into() },
-    );
+    story.insert_before(held_before, held(1));
 }
 
 fn released() -> Event {
@@ -77,11 +79,7 @@ fn s10_is_broken() {
                 spoil: |story| {
                     hold(story, "StepStarted a2", true);
                     story.insert_after("RunHeld", [released()]);
-                    let why = "it was paused".to_owned();
-                    story.insert_before(
-                        "OrderPlaced a2",
-                        Event::RunHeld { rollout: monthly(), stops: 1, why },
-                    );
+                    story.insert_before("OrderPlaced a2", held(1));
                 },
                 events: ("RunHeld", "OrderPlaced a2"),
             },
@@ -112,11 +110,21 @@ fn s10_is_broken() {
                 events: ("RunHalted", "RunReleased"),
             },
             Case {
+                what: "a hold for more stops than there were",
+                spoil: |story| {
+                    hold(story, "StepStarted a2", true);
+                    story.edit("RunHeld", |event| *event = held(2));
+                    story.insert_after("RunHeld", [released()]);
+                },
+                events: ("RunHeld", "RunReleased"),
+            },
+            Case {
                 what: "a second pause, and only the first was lifted",
                 spoil: |story| {
                     hold(story, "StepStarted a2", true);
                     let paused = Event::RolloutPaused { rollout: monthly(), actor: actor() };
                     story.insert_after("RolloutResumed", [paused]);
+                    story.edit("RunHeld", |event| *event = held(2));
                     story.insert_after("RunHeld", [released()]);
                     // For the next turn.
                     let resumed = Event::RolloutResumed { rollout: monthly(), accepted: 0, actor: actor() };
@@ -203,6 +211,15 @@ fn s10_holds() {
             story.delay("RolloutResumed", -1);
             story.insert_after("RunHeld", [released()]);
         }),
+        ("held by one that had not read yet of a second pause", |story| {
+            hold(story, "StepStarted a2", true);
+            let paused = Event::RolloutPaused { rollout: monthly(), actor: actor() };
+            story.insert_after("RolloutResumed", [paused]);
+            story.insert_after("RunHeld", [released()]);
+            // For the next turn.
+            let resumed = Event::RolloutResumed { rollout: monthly(), accepted: 0, actor: actor() };
+            story.insert_before("PhaseStarted 1", resumed);
+        }),
         ("ordered so soon after the pause that nobody may have known", |story| {
             let paused = Event::RolloutPaused { rollout: monthly(), actor: actor() };
             story.insert_after("TurnGranted east", [paused]);
@@ -216,10 +233,7 @@ fn s10_holds() {
             story.insert_before("StepStarted a2", released);
         }),
         ("held, and never released", |story| {
-            story.insert_before(
-                "RunCompleted",
-                Event::RunHeld { rollout: monthly(), stops: 1, why: "it was paused".into() },
-            );
+            story.insert_before("RunCompleted", held(1));
         }),
     ]);
 }

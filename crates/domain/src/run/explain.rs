@@ -8,6 +8,7 @@ use crate::explain::Reason;
 use crate::id::VmId;
 use crate::layout::{StageKey, StepKey};
 use crate::mind::Time;
+use crate::window::Opening;
 
 impl Run {
     /// The run's part of the chain of reasons; one link at least.
@@ -38,9 +39,7 @@ impl Run {
                     }
                     Some(opening) if reasons.is_empty() => {
                         reasons.push(if self.places_are_taken(vm, ask) {
-                            let sentence =
-                                "as many machines as may be are in flight; it is next when one is done";
-                            Reason::new("PlacesTaken", sentence, Some(opening.closes))
+                            places_taken(opening)
                         } else {
                             Reason::transient("Due", "its health before the patch is about to be asked for")
                         });
@@ -60,16 +59,18 @@ impl Run {
                 ));
             }
             Standing::Baselined { .. } => {
-                let opens = Fits::new(now, ask.policy).of(member).map(|opening| opening.opens);
-                reasons.push(match opens.filter(|opens| *opens > now) {
-                    Some(opens) => {
+                reasons.push(match Fits::new(now, ask.policy).of(member) {
+                    Some(opening) if opening.opens > now => {
                         let sentence = "its health before the patch is known; its window is closed";
-                        Reason::new("WindowClosed", sentence, Some(opens))
+                        Reason::new("WindowClosed", sentence, Some(opening.opens))
                     }
-                    None if reasons.is_empty() => {
+                    Some(opening) if reasons.is_empty() && self.orders_left(ask.policy) == 0 => {
+                        places_taken(opening)
+                    }
+                    _ if reasons.is_empty() => {
                         Reason::transient("Baselined", "its health before the patch is known; it is next")
                     }
-                    None => return reasons,
+                    _ => return reasons,
                 });
             }
             Standing::InFlight(flight) => {
@@ -149,4 +150,9 @@ impl Run {
             }
         }
     }
+}
+
+fn places_taken(opening: Opening) -> Reason {
+    let sentence = "as many machines as may be are in flight; it is next when one is done";
+    Reason::new("PlacesTaken", sentence, Some(opening.closes))
 }

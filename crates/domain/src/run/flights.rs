@@ -21,6 +21,10 @@ impl Flights {
         self.deadlines.is_empty()
     }
 
+    pub fn len(&self) -> usize {
+        self.deadlines.len()
+    }
+
     pub fn begin(&mut self, order: &Order) {
         self.deadlines.insert((order.deadline, order.vm.clone()));
     }

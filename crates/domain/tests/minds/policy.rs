@@ -2,9 +2,11 @@
 
 use crate::world::{Fate, World, actor, policy, rollout_id, topology, vm};
 use chrono::{Datelike as _, Duration};
+use nightshift_domain::explain::explain;
+use nightshift_domain::health::Baseline;
 use nightshift_domain::policy::{Approvals, Blackout, Budgets, OnFailure, Policy};
 use nightshift_domain::rollout::{Ended, Status};
-use nightshift_domain::{Event, Time};
+use nightshift_domain::{Event, Mind as _, Time};
 
 fn at(text: &str) -> Time {
     text.parse().unwrap()
@@ -69,6 +71,37 @@ fn never_more_in_flight_than_the_policy_says() {
         }
         assert!(in_flight <= 3);
     }
+}
+
+#[test]
+fn a_bound_that_is_lowered_holds_for_those_already_called() {
+    let mut world = World::new(topology(&[], &["a"]), (1..=4).map(|n| vm("a", n)).collect());
+    let all_at_once = Policy { batch_percent: 100, max_in_flight: Some(4), ..policy() };
+    world.start("one", all_at_once.clone());
+    world.now = at("2026-03-02T22:00:00Z");
+    let called = |event: &Event| matches!(event, Event::WatchRequested { .. });
+    while world.count(called) == 0 {
+        let mut decisions = world.planner.decide(world.now);
+        decisions.extend(world.coordinator.decide(world.now));
+        world.append(decisions);
+    }
+    for n in 1..=4 {
+        let vm = crate::world::vm_id(&format!("a-{n}"));
+        let (rollout, baseline) = (rollout_id("one"), Baseline::Well);
+        world.fact(&crate::world::region("a"), Event::WatchOpened { vm, rollout, baseline });
+    }
+    let lowered = Policy { max_in_flight: Some(1), ..all_at_once };
+    let lowered = world.planner.change_policy(&rollout_id("one"), lowered, actor());
+    world.wish(lowered);
+    for _ in 0..3 {
+        let decisions = world.coordinator.decide(world.now);
+        world.append(decisions);
+    }
+    let ordered: Vec<_> = world.orders().into_iter().map(|(_, order)| order.vm.clone()).collect();
+    assert_eq!(ordered.len(), 1);
+    let other = (1..=4).map(|n| crate::world::vm_id(&format!("a-{n}"))).find(|vm| !ordered.contains(vm));
+    let explanation = explain(&other.unwrap(), &world.planner, &world.coordinator, world.now);
+    assert_eq!(explanation.reasons.last().unwrap().code, "PlacesTaken");
 }
 
 #[test]

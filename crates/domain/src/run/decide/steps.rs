@@ -6,10 +6,19 @@ use crate::health::Baseline;
 use crate::id::{OrderId, VmId};
 use crate::layout::{Member, Step};
 use crate::mind::Time;
+use crate::policy::Policy;
 use crate::run::Standing;
 use crate::run::time_limits::baseline_overdue;
 use crate::window::Opening;
 use uuid::Uuid;
+
+/// What the policy's `max_in_flight` leaves to the region.
+struct Room {
+    /// VMs that may still be called.
+    calls: usize,
+    /// VMs that may still be ordered: fewer than were called where the bound was lowered since.
+    orders: usize,
+}
 
 enum Next {
     Wait,
@@ -26,10 +35,15 @@ impl Run {
         ask: &Ask<'_>,
     ) -> Vec<Event> {
         let mut fits = Fits::new(now, ask.policy);
-        let taken = || self.steps.values().map(|step| step.taken).sum();
-        let places = |most: u32| (most as usize).saturating_sub(taken());
-        let mut places = ask.policy.max_in_flight.map_or(usize::MAX, places);
-        steps.flat_map(|step| self.advance_step(step, now, ask, &mut fits, &mut places)).collect()
+        let taken: usize = self.steps.values().map(|step| step.taken).sum();
+        let most = ask.policy.max_in_flight.map_or(usize::MAX, |most| most as usize);
+        let mut room = Room { calls: most.saturating_sub(taken), orders: self.orders_left(ask.policy) };
+        steps.flat_map(|step| self.advance_step(step, now, ask, &mut fits, &mut room)).collect()
+    }
+
+    /// How many VMs may still be ordered by the policy's `max_in_flight`.
+    pub(in crate::run) fn orders_left(&self, policy: &Policy) -> usize {
+        policy.max_in_flight.map_or(usize::MAX, |most| (most as usize).saturating_sub(self.in_flight.len()))
     }
 
     fn advance_step(
@@ -38,7 +52,7 @@ impl Run {
         now: Time,
         ask: &Ask<'_>,
         fits: &mut Fits<'_>,
-        places_of_region: &mut usize,
+        room: &mut Room,
     ) -> Vec<Event> {
         let (rollout, key) = (self.rollout.clone(), step.key.clone());
         let Some(progress) = self.steps.get(&step.key) else {
@@ -48,11 +62,11 @@ impl Run {
             let (tally, patches) = (progress.tally, progress.patches.tallies());
             return vec![Event::StepEnded { rollout, step: key, tally, patches }];
         }
-        let mut places = step.at_once.saturating_sub(progress.taken).min(*places_of_region);
+        let mut places = step.at_once.saturating_sub(progress.taken).min(room.calls);
         let mut call = Vec::new();
         let mut events = Vec::new();
         for vm in &progress.called {
-            match self.next_for(vm, now, ask, fits) {
+            match self.next_for(vm, now, ask, fits, room) {
                 Next::Wait => {}
                 Next::Do(event) => events.push(*event),
                 Next::Call => call.push(vm.clone()),
@@ -67,12 +81,12 @@ impl Run {
                 if places == 0 {
                     break;
                 }
-                match self.next_for(vm, now, ask, fits) {
+                match self.next_for(vm, now, ask, fits, room) {
                     Next::Wait => {}
                     Next::Do(event) => events.push(*event),
                     Next::Call => {
                         places -= 1;
-                        *places_of_region -= 1;
+                        room.calls -= 1;
                         call.push(vm.clone());
                     }
                 }
@@ -84,7 +98,7 @@ impl Run {
         events
     }
 
-    fn next_for(&self, vm: &VmId, now: Time, ask: &Ask<'_>, fits: &mut Fits<'_>) -> Next {
+    fn next_for(&self, vm: &VmId, now: Time, ask: &Ask<'_>, fits: &mut Fits<'_>, room: &mut Room) -> Next {
         let known = self.members.get(vm).zip(self.standings.get(vm));
         let Some((member, standing)) = known else { return Next::Wait };
         if let Some(event) = self.changed(member, ask) {
@@ -109,6 +123,10 @@ impl Run {
                 Some(opening) if opening.opens > now => Next::Wait,
                 Some(opening) => match standing {
                     Standing::Baselined { at, .. } if now - *at <= ask.policy.silence => {
+                        if room.orders == 0 {
+                            return Next::Wait;
+                        }
+                        room.orders -= 1;
                         Next::Do(Box::new(Event::OrderPlaced { order: self.order(vm, opening, now, ask) }))
                     }
                     _ => Next::Call,
