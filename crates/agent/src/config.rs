@@ -8,6 +8,7 @@ use chrono::Duration;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use nightshift_domain::VmId;
+use nightshift_trust::TrustedKeys;
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,9 @@ pub struct Config {
     pub token_file: Option<PathBuf>,
     /// The only authority that is trusted to sign the gateway's certificate: a PEM file, or the PEM text itself.
     pub authority: String,
+    /// The public keys of the coordinators whose orders are carried out: a PEM file, or the PEM text itself. The file is
+    /// read anew for every order, so that keys can be replaced under a running agent.
+    pub order_keys: String,
     /// What must not be forgotten. Absent, a simulated machine keeps it in memory.
     #[serde(default)]
     pub state_dir: Option<PathBuf>,
@@ -128,6 +132,7 @@ impl Config {
         gateway: impl Into<String>,
         token: impl Into<String>,
         authority_pem: impl Into<String>,
+        order_keys_pem: impl Into<String>,
     ) -> Self {
         Self {
             vm,
@@ -135,6 +140,7 @@ impl Config {
             token: Some(token.into()),
             token_file: None,
             authority: authority_pem.into(),
+            order_keys: order_keys_pem.into(),
             state_dir: None,
             back_end: BackEndChoice::Simulated,
             root: slash(),
@@ -210,6 +216,16 @@ impl Config {
             .map_err(|error| format!("`authority`: {}: {error}", self.authority))
     }
 
+    /// The keys of the coordinators whose orders are carried out.
+    pub(crate) fn order_keys(&self) -> Result<TrustedKeys, String> {
+        let failed = |error: &dyn std::fmt::Display| format!("`order_keys`: {}: {error}", self.order_keys);
+        if self.order_keys.contains("-----BEGIN") {
+            return TrustedKeys::parse(&self.order_keys).map_err(|error| format!("`order_keys`: {error}"));
+        }
+        let text = fs::read_to_string(&self.order_keys).map_err(|error| failed(&error))?;
+        TrustedKeys::parse(&text).map_err(|error| failed(&error))
+    }
+
     /// The folder of what must not be forgotten; `None` for a simulated machine without one.
     pub(crate) fn state_folder(&self) -> Option<PathBuf> {
         match (&self.state_dir, self.back_end) {
@@ -267,6 +283,7 @@ mod tests {
         gateway = "https://gateway:7709"
         token = "secret"
         authority = "/etc/nightshift/authority.pem"
+        order_keys = "/etc/nightshift/order-keys.pem"
         back_end = "apt"
         health_commands = [["systemctl", "is-active", "nginx"]]
         [timings]

@@ -71,6 +71,11 @@ impl Engine {
         Ok(self.journal.open_orders()?.into_iter().map(|record| record.order).collect())
     }
 
+    /// The journal, to look into.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     /// Sends the report that a crash kept from the spool, if one did.
     pub fn catch_up(&self) -> Result<(), StoreError> {
         let mut records = self.journal.records()?;

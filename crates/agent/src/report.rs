@@ -32,6 +32,8 @@ pub enum Body {
     Finished(OrderId, InstallReport),
     /// The order will not be carried out.
     Refused(OrderId, RefusedOrder),
+    /// An order came under this identity that is not believed. The true one is not ended by that.
+    NotBelieved(OrderId, RefusedOrder),
     /// The machine is back from the order's reboot, in this boot.
     Rebooted(OrderId, String),
 }
@@ -58,11 +60,13 @@ impl From<&Report> for wire::Report {
             Body::Finished(order, result) => {
                 Wire::Finished(wire::Finished { order: order.to_string(), result: Some(result.into()) })
             }
-            Body::Refused(order, refused) => Wire::Refused(wire::Refused {
-                order: order.to_string(),
-                code: refused.code.clone(),
-                why: refused.why.clone(),
-            }),
+            Body::Refused(order, refused) | Body::NotBelieved(order, refused) => {
+                Wire::Refused(wire::Refused {
+                    order: order.to_string(),
+                    code: refused.code.clone(),
+                    why: refused.why.clone(),
+                })
+            }
             Body::Rebooted(order, boot_id) => {
                 Wire::Rebooted(wire::Rebooted { order: order.to_string(), boot_id: boot_id.clone() })
             }

@@ -53,6 +53,7 @@ pub async fn run(
     config.validate().map_err(AgentError::Config)?;
     // Without it no gateway will ever be trusted: better told at the start than tried for ever.
     config.authority_pem().map_err(AgentError::Config)?;
+    config.order_keys().map_err(AgentError::Config)?;
     let store = match config.state_folder() {
         Some(folder) => Store::on_disk(&folder)?,
         None => Store::in_memory(),
@@ -86,7 +87,7 @@ async fn one_boot(
         store.clone(),
         spool.clone(),
     )?;
-    let (worker, desk) = Worker::new(engine, spool.clone(), clock.clone())?;
+    let (worker, desk) = Worker::new(engine, config.clone(), spool.clone(), clock.clone())?;
     let link = Link {
         config: config.clone(),
         store: store.clone(),

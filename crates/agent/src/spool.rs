@@ -97,6 +97,11 @@ impl Spool {
         self.lock().waiting.range(number + 1..).map(|(_, report)| report.clone()).collect()
     }
 
+    /// How many reports wait to be stored.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Whether the end of this order waits to be stored.
     pub fn holds_end_of(&self, order: &OrderId) -> bool {
         self.lock().waiting.values().any(|report| report.body.ends() == Some(order))

@@ -28,6 +28,15 @@ pub struct Servers {
     /// The rollout-planner's gRPC.
     #[arg(long, global = true, env = "NIGHTSHIFT_PLANNER", default_value = "http://127.0.0.1:7701")]
     pub planner: String,
+    /// The gRPC of the region-coordinators, separated by commas: all whose orders new agents are to carry out.
+    #[arg(
+        long,
+        global = true,
+        env = "NIGHTSHIFT_COORDINATORS",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:7702"
+    )]
+    pub coordinators: Vec<String>,
     /// The agent-gateway's gRPC for people.
     #[arg(long, global = true, env = "NIGHTSHIFT_GATEWAY", default_value = "http://127.0.0.1:7704")]
     pub gateway: String,

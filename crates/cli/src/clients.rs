@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use nightshift_protocol::api::v1::agent_service_client::AgentServiceClient;
 use nightshift_protocol::api::v1::console_service_client::ConsoleServiceClient;
 use nightshift_protocol::api::v1::fleet_service_client::FleetServiceClient;
+use nightshift_protocol::api::v1::region_service_client::RegionServiceClient;
 use nightshift_protocol::api::v1::rollout_service_client::RolloutServiceClient;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
@@ -26,6 +27,11 @@ pub async fn fleet(servers: &Servers) -> anyhow::Result<FleetServiceClient<Chann
 /// The planner's rollout service.
 pub async fn rollouts(servers: &Servers) -> anyhow::Result<RolloutServiceClient<Channel>> {
     Ok(RolloutServiceClient::new(connect("planner", &servers.planner).await?))
+}
+
+/// One of the coordinators.
+pub async fn coordinator(address: &str) -> anyhow::Result<RegionServiceClient<Channel>> {
+    Ok(RegionServiceClient::new(connect("coordinators", address).await?))
 }
 
 /// The gateway's service for people.

@@ -2,6 +2,7 @@
 
 use crate::arguments::Servers;
 use crate::clients;
+use anyhow::Context as _;
 use nightshift_domain::VmId;
 use nightshift_protocol::api::v1 as api;
 use std::time::Duration;
@@ -25,6 +26,21 @@ pub(crate) async fn tokens(
         }
     }
     anyhow::bail!("the gateway does not read the log: is the machine overloaded?")
+}
+
+/// The public keys, in PEM, of every coordinator: what an agent is given beside its token. Asked of the coordinators
+/// themselves, because an agent must not believe agent-gateway in this.
+pub(crate) async fn order_keys(servers: &Servers) -> anyhow::Result<String> {
+    let mut keys = String::new();
+    for address in &servers.coordinators {
+        let response = clients::coordinator(address).await?.get_order_keys(api::GetOrderKeysRequest {}).await;
+        let pem = response.with_context(|| format!("--coordinators {address}"))?.into_inner().order_keys_pem;
+        // Two coordinators may share a key: what is there already is not said twice.
+        if !keys.contains(&pem) {
+            keys.push_str(&pem);
+        }
+    }
+    Ok(keys)
 }
 
 /// Waits until so many agents have spoken.

@@ -125,11 +125,13 @@ impl RealFleet {
     /// Declares the fleet, gives each machine its token, and turns all on.
     pub async fn go_live(&mut self, servers: &Servers, agents: SocketAddr) -> anyhow::Result<()> {
         clients::fleet(servers).await?.declare_fleet(Self::declared()?.request()).await?;
+        let order_keys = enrolment::order_keys(servers).await?;
         for issued in enrolment::tokens(servers, self.machines.keys()).await? {
             let vm = VmId::new(issued.vm)?;
             let machine = self.machines.get_mut(&vm).context("a token for a machine that is none of ours")?;
             machine.write("/etc/nightshift/token", &issued.token)?;
             machine.write("/etc/nightshift/authority.pem", &issued.authority_pem)?;
+            machine.write("/etc/nightshift/order-keys.pem", &order_keys)?;
             machine.write(AGENT_CONFIG, &agent_config(&vm, agents))?;
             machine.power_on()?;
         }
@@ -169,6 +171,7 @@ fn agent_config(vm: &VmId, agents: SocketAddr) -> String {
          gateway = \"https://{agents}\"\n\
          token_file = \"/etc/nightshift/token\"\n\
          authority = \"/etc/nightshift/authority.pem\"\n\
+         order_keys = \"/etc/nightshift/order-keys.pem\"\n\
          state_dir = \"/var/lib/nightshift-agent\"\n\
          back_end = \"apt\"\n\
          reboot_command = [{}]\n\

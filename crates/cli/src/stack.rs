@@ -104,7 +104,8 @@ impl Stack {
             addresses.push(run(name, service, address, &shutdown, &mut services).await?);
         }
         let url = |index: usize| format!("http://{}", addresses[index]);
-        let servers = Servers { console: url(0), planner: url(1), gateway: url(4) };
+        let servers =
+            Servers { console: url(0), planner: url(1), coordinators: vec![url(2)], gateway: url(4) };
         Ok(Self { servers, agents: agents_at, http: http_at, shutdown, services })
     }
 

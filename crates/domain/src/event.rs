@@ -1,7 +1,7 @@
 //! Everything that can become fact.
 
 pub use crate::chain::{Aggregate, Chain, InvalidPartition, Partition};
-pub use crate::order::{Order, Outcome};
+pub use crate::order::{Order, Outcome, Signature};
 
 use crate::agent::{AgentIdentity, InstallReport, RefusedOrder};
 use crate::fleet::{Feature, Vm};

@@ -23,6 +23,19 @@ pub struct Order {
     pub reboot: RebootSetting,
     /// What to install; a rollout's are Critical and Security (rule S8).
     pub selection: Selection,
+    /// The coordinator's word for all of the above. The mind leaves it empty: signing is its shell's work, done before
+    /// the order becomes fact. An order of an old log may have none; no agent carries that out.
+    #[serde(default)]
+    pub signature: Option<Signature>,
+}
+
+/// An Ed25519 signature (RFC 8032).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// Names the key: the SHA-256 of the public key in its DER form (RFC 8410), in hex.
+    pub key: String,
+    /// The 64 bytes.
+    pub value: Vec<u8>,
 }
 
 /// How an order, seen from the run, came to its end.

@@ -8,7 +8,7 @@ mod writer;
 
 use crate::clock::Clock;
 use crate::snapshot::{Snapshot, Snapshots};
-use nightshift_domain::{Decision, Fact, Mind, Refusal, Time};
+use nightshift_domain::{Decision, Event, Fact, Mind, Refusal, Time};
 use nightshift_event_log::{AppendError, EventLog, ReadError};
 use reader::Reader;
 use serde::Serialize;
@@ -104,12 +104,18 @@ impl<M: Send + 'static> Host<M> {
     }
 }
 
+/// What is done to each event between the mind that decided it and the log: what a mind, which has no secrets, cannot do.
+/// The same event must come out the same however often it goes in.
+pub type Dress = Box<dyn Fn(Event) -> Event + Send + Sync>;
+
 /// What the loop needs.
 pub struct Setup<F> {
     /// The service, as it signs its events.
     pub name: &'static str,
     /// Makes the mind to begin with: of the one that the snapshot kept, if there is one.
     pub mind: F,
+    /// What is done to events before they become fact; nothing if absent.
+    pub dress: Option<Dress>,
     /// The log.
     pub log: Arc<dyn EventLog>,
     /// The time.
@@ -138,7 +144,7 @@ where
     });
     let mind = (setup.mind)(kept);
     let host = Host { jobs, facts: facts.clone() };
-    let writer = Writer::new(setup.name, setup.log, setup.clock.clone(), setup.shutdown.clone());
+    let writer = Writer::new(setup.name, setup.dress, setup.log, setup.clock.clone(), setup.shutdown.clone());
     let mut running = Loop {
         mind,
         reader,

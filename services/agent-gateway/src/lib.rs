@@ -53,6 +53,7 @@ pub async fn build_on(context: Context<Settings>, agents: TcpListener) -> anyhow
     let setup = Setup {
         name: NAME,
         mind: Option::<Gateway>::unwrap_or_default,
+        dress: None,
         log: context.log,
         clock: context.clock.clone(),
         snapshots: Snapshots::open(&context.data)?,

@@ -47,6 +47,7 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     let setup = Setup {
         name: NAME,
         mind: Option::<View>::unwrap_or_default,
+        dress: None,
         log: context.log.clone(),
         clock: context.clock,
         snapshots: Snapshots::open(&context.data)?,

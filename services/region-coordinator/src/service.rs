@@ -10,11 +10,15 @@ use nightshift_runtime::Host;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-pub(crate) fn routes(host: Host<Coordinator>) -> Routes {
-    Routes::new(RegionServiceServer::new(Coordinating(host)))
+/// `order_keys`: the public keys, in PEM, that agents are to trust.
+pub(crate) fn routes(host: Host<Coordinator>, order_keys: String) -> Routes {
+    Routes::new(RegionServiceServer::new(Coordinating { host, order_keys }))
 }
 
-struct Coordinating(Host<Coordinator>);
+struct Coordinating {
+    host: Host<Coordinator>,
+    order_keys: String,
+}
 
 #[tonic::async_trait]
 impl RegionService for Coordinating {
@@ -23,8 +27,15 @@ impl RegionService for Coordinating {
         request: Request<api::ListRunsRequest>,
     ) -> Result<Response<api::ListRunsResponse>, Status> {
         let only = request.into_inner().region;
-        let runs = self.0.look(move |coordinator, now| runs(coordinator, &only, now)).await?;
+        let runs = self.host.look(move |coordinator, now| runs(coordinator, &only, now)).await?;
         Ok(Response::new(api::ListRunsResponse { runs }))
+    }
+
+    async fn get_order_keys(
+        &self,
+        _request: Request<api::GetOrderKeysRequest>,
+    ) -> Result<Response<api::GetOrderKeysResponse>, Status> {
+        Ok(Response::new(api::GetOrderKeysResponse { order_keys_pem: self.order_keys.clone() }))
     }
 }
 

@@ -23,6 +23,7 @@ pub async fn build(context: Context<Settings>) -> anyhow::Result<Service> {
     let setup = Setup {
         name: NAME,
         mind: Option::<Planner>::unwrap_or_default,
+        dress: None,
         log: context.log,
         clock: context.clock,
         snapshots: Snapshots::open(&context.data)?,

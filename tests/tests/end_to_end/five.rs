@@ -46,13 +46,15 @@ impl Five {
             Service { name, config, log, process }
         });
         let url = |index: usize| format!("http://{}", at(index));
-        let servers = Servers { console: url(0), planner: url(1), gateway: url(4) };
+        let servers =
+            Servers { console: url(0), planner: url(1), coordinators: vec![url(2)], gateway: url(4) };
         Self { services: services.collect(), servers, agents: at(5) }
     }
 
     /// Waits until every service answers.
     pub async fn ready(&self) {
-        for address in [&self.servers.console, &self.servers.planner, &self.servers.gateway] {
+        let servers = &self.servers;
+        for address in [&servers.console, &servers.planner, &servers.coordinators[0], &servers.gateway] {
             let mut tries = 0;
             while tonic::transport::Endpoint::from_shared(address.clone()).unwrap().connect().await.is_err() {
                 tries += 1;

@@ -47,6 +47,7 @@ impl Bench {
             deadline: now + deadline,
             reboot: RebootSetting::IfRequired,
             selection: Policy::default().selection(),
+            signature: None,
         }
     }
 

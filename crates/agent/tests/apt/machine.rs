@@ -35,7 +35,8 @@ impl Machine {
         let root = folder.path().join("root");
         run(Command::new("cp").arg("-a").arg(image()).arg(&root));
         configure(&root);
-        let mut config = Config::simulated("vm-1".parse().unwrap(), "https://gateway:7709", "t", "authority");
+        let mut config =
+            Config::simulated("vm-1".parse().unwrap(), "https://gateway:7709", "t", "authority", "keys");
         config.back_end = BackEndChoice::Apt;
         config.apt_config = Some(root.join("apt.conf"));
         config.state_dir = Some(folder.path().join("state"));
@@ -79,6 +80,7 @@ impl Machine {
             deadline: now + Duration::minutes(20),
             reboot: RebootSetting::Never,
             selection: Policy::default().selection(),
+            signature: None,
         }
     }
 

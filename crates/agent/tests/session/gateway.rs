@@ -14,6 +14,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose,
 };
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -35,6 +36,8 @@ pub struct Told {
     pub reports: Vec<wire::Report>,
     pub heartbeats: Vec<wire::Heartbeat>,
     pub order: Option<Order>,
+    /// Orders that it sends before that one.
+    pub forged: Vec<Order>,
     /// Assessments that it asks for with each session.
     pub assess: Vec<Time>,
 }
@@ -112,6 +115,15 @@ impl Told {
         self.reports.last().map_or(0, |report| report.number)
     }
 
+    /// Code and reason of each refusal, by order.
+    pub fn refused(&self) -> BTreeMap<&str, (&str, &str)> {
+        let refused = self.reports.iter().filter_map(|report| match &report.body {
+            Some(Body::Refused(refused)) => Some(refused),
+            _ => None,
+        });
+        refused.map(|it| (it.order.as_str(), (it.code.as_str(), it.why.as_str()))).collect()
+    }
+
     pub fn finished(&self) -> Vec<&wire::Finished> {
         let finished = |report: &'_ wire::Report| matches!(report.body, Some(Body::Finished(_)));
         let reports = self.reports.iter().filter(|report| finished(report));
@@ -166,13 +178,13 @@ impl AgentGatewayService for Gateway {
             while let Ok(Some(request)) = requests.message().await {
                 match request.message.unwrap() {
                     Up::Hello(_) => {
-                        let (last_report, order, assess) = {
+                        let (last_report, forged, order, assess) = {
                             let mut told = gateway.told();
                             told.sessions += 1;
-                            (told.last_report(), told.open_order(), told.assess.clone())
+                            (told.last_report(), told.forged.clone(), told.open_order(), told.assess.clone())
                         };
                         say(Down::Welcome(wire::Welcome { last_report })).await;
-                        if let Some(order) = order {
+                        for order in forged.into_iter().chain(order) {
                             say(Down::Order((&order).into())).await;
                         }
                         for not_after in assess {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod gateway;
+mod trust;
 
 use chrono::Duration;
 use gateway::{Gateway, TOKEN, Told};
@@ -16,6 +17,7 @@ use nightshift_domain::patch::{RebootSetting, RebootStatus};
 use nightshift_domain::policy::Policy;
 use nightshift_protocol::agent::v1::report::Body;
 use nightshift_runtime::Clock;
+use nightshift_trust::OrderKey;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,6 +34,8 @@ struct Night {
     serving: Option<Runtime>,
     clock: Clock,
     config: Config,
+    /// The coordinator's.
+    key: OrderKey,
 }
 
 impl Night {
@@ -39,14 +43,21 @@ impl Night {
         let gateway = Gateway::new();
         let (address, serving) = gateway.serve(ANYWHERE.into()).await;
         let clock = Clock::fast("2026-01-01T00:00:00Z".parse().unwrap(), 2_000);
+        let key = new_key();
         let mut config = Config::simulated(
             "vm-1".parse().unwrap(),
             format!("https://{address}"),
             TOKEN,
             gateway.authority_pem(),
+            key.public_pem(),
         );
         config.reconnect_at_most_milliseconds = 200;
-        Self { gateway, address, serving: Some(serving), clock, config }
+        Self { gateway, address, serving: Some(serving), clock, config, key }
+    }
+
+    /// The order that the coordinator places.
+    fn place(&self, order: Order) {
+        self.gateway.told().order = Some(self.key.sign(order));
     }
 
     fn order(&self) -> Order {
@@ -59,6 +70,7 @@ impl Night {
             deadline: now + Duration::days(30),
             reboot: RebootSetting::Always,
             selection: Policy::default().selection(),
+            signature: None,
         }
     }
 
@@ -91,6 +103,11 @@ impl Night {
     }
 }
 
+fn new_key() -> OrderKey {
+    let folder = tempfile::tempdir().unwrap();
+    OrderKey::open(&folder.path().join("order-key.pem")).unwrap()
+}
+
 /// A runtime must not be dropped where others run.
 impl Drop for Night {
     fn drop(&mut self) {
@@ -118,7 +135,7 @@ fn has(told: &Told, which: impl Fn(&Body) -> bool) -> bool {
 #[tokio::test]
 async fn an_order_survives_restarts_of_the_gateway_and_the_machine_s_own_reboot() {
     let mut night = Night::new().await;
-    night.gateway.told().order = Some(night.order());
+    night.place(night.order());
     let agent = night.start(Settings { package_seconds: 600, ..Settings::default() });
     night.until(|told| has(told, |body| matches!(body, Body::Accepted(_)))).await;
     night.restart_gateway().await;
@@ -153,7 +170,7 @@ async fn a_bad_patch_shows_in_the_heartbeats() {
     let night = Night::new().await;
     let mut order = night.order();
     order.reboot = RebootSetting::Never;
-    night.gateway.told().order = Some(order);
+    night.place(order);
     let agent = night.start(Settings { bad_patch: true, ..Settings::default() });
     let ill = |told: &Told| told.heartbeats.last().is_some_and(|heartbeat| heartbeat.ailment.is_some());
     night.until(|told| !told.finished().is_empty() && ill(told)).await;
@@ -208,7 +225,7 @@ async fn asked_for_an_assessment_it_assesses_but_not_when_that_is_too_late() {
     };
     // One at its start, and two that were asked for in time.
     night.until(|told| assessed(told) >= 3).await;
-    night.gateway.told().order = Some(night.order());
+    night.place(night.order());
     agent.end().await;
     assert_eq!(assessed(&night.gateway.told()), 3);
 }

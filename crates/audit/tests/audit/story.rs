@@ -313,6 +313,7 @@ impl Story {
                 deadline: now + Duration::minutes(90),
                 reboot: RebootSetting::IfRequired,
                 selection: policy().selection(),
+                signature: None,
             },
         });
         let began = self.now;

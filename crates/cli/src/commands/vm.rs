@@ -2,7 +2,7 @@
 
 use super::{print, print_json, table};
 use crate::arguments::{Servers, Vm};
-use crate::{clients, exit};
+use crate::{clients, enrolment, exit};
 use anyhow::Context as _;
 use nightshift_domain::fleet::{Placement, Vm as Model};
 use nightshift_domain::patch::{Assessment, PatchState};
@@ -112,15 +112,19 @@ async fn token(servers: &Servers, vm: String, out: Option<&Path>, json: bool) ->
     let request = api::IssueEnrolmentTokensRequest { vms: vec![vm], ttl_seconds: 0 };
     let response = clients::agents(servers).await?.issue_enrolment_tokens(request).await?.into_inner();
     let issued = response.tokens.into_iter().next().context("the gateway issued no token")?;
+    let order_keys = enrolment::order_keys(servers).await?;
     if let Some(folder) = out {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         write_secret(&folder.join("token"), &issued.token)?;
         fs::write(folder.join("authority.pem"), &issued.authority_pem)?;
-        eprintln!("wrote token and authority.pem to {}", folder.display());
+        fs::write(folder.join("order-keys.pem"), &order_keys)?;
+        eprintln!("wrote token, authority.pem and order-keys.pem to {}", folder.display());
     } else if json {
-        print_json(&issued)?;
+        let mut told = serde_json::to_value(&issued)?;
+        told["orderKeysPem"] = order_keys.into();
+        print_json(&told)?;
     } else {
-        print(format_args!("{}\n{}", issued.token, issued.authority_pem))?;
+        print(format_args!("{}\n{}{order_keys}", issued.token, issued.authority_pem))?;
     }
     Ok(())
 }

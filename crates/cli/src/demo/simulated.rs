@@ -91,10 +91,12 @@ async fn start_agents(
         .collect();
     let gateway = format!("https://{}", stack.agents);
     let mut agents = JoinSet::new();
+    let order_keys = enrolment::order_keys(&stack.servers).await?;
     for issued in enrolment::tokens(&stack.servers, running.keys().copied()).await? {
         let vm = VmId::new(issued.vm)?;
         let bad = bad_region.is_some_and(|bad| running.get(&vm) == Some(&bad));
-        let mut config = Config::simulated(vm, gateway.clone(), issued.token, issued.authority_pem);
+        let mut config =
+            Config::simulated(vm, gateway.clone(), issued.token, issued.authority_pem, &order_keys);
         config.heartbeat_seconds = HEARTBEAT_SECONDS;
         config.simulated.bad_patch = bad;
         let (back_end, clock) = (back_end(&config, clock)?, clock.clone());

@@ -3,7 +3,7 @@
 use super::fleet::time_zone;
 use super::{DecodeError, Result, all, each, id, known, masks, missing, required, small, time, timestamp};
 use crate::events::v1 as wire;
-use nightshift_domain::event::{Order, Outcome};
+use nightshift_domain::event::{Order, Outcome, Signature};
 use nightshift_domain::layout::{Member, StageKey, StepKey};
 use nightshift_domain::selection::{Mask, Selection};
 
@@ -98,6 +98,7 @@ impl From<&Order> for wire::Order {
             deadline: Some(timestamp(order.deadline)),
             reboot: wire::RebootSetting::from(order.reboot).into(),
             selection: Some((&order.selection).into()),
+            signature: order.signature.as_ref().map(Into::into),
         }
     }
 }
@@ -113,7 +114,20 @@ impl TryFrom<wire::Order> for Order {
             deadline: time(order.deadline, "deadline")?,
             reboot: known::<wire::RebootSetting, _>(order.reboot, "reboot")?,
             selection: required(order.selection, "selection")?,
+            signature: order.signature.map(Into::into),
         })
+    }
+}
+
+impl From<&Signature> for wire::Signature {
+    fn from(signature: &Signature) -> Self {
+        Self { key: signature.key.clone(), value: signature.value.clone() }
+    }
+}
+
+impl From<wire::Signature> for Signature {
+    fn from(signature: wire::Signature) -> Self {
+        Self { key: signature.key, value: signature.value }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::examples::examples;
 use crate::{over_headers, seal};
 use chrono::Duration;
-use nightshift_domain::event::{Order, Outcome};
+use nightshift_domain::event::{Order, Outcome, Signature};
 use nightshift_domain::fleet::{Image, Os, PatchMode, Placement, Vm};
 use nightshift_domain::layout::{Member, StepKey};
 use nightshift_domain::patch::{Blame, Classification, PatchTally, RebootSetting};
@@ -137,8 +137,9 @@ fn order() -> impl Strategy<Value = Order> {
         certified,
         barred,
     });
-    (id(), id(), id(), moment(), moment(), reboot, selection).prop_map(
-        |(id, rollout, vm, not_after, deadline, reboot, selection)| Order {
+    let signature = option::of(any::<(String, Vec<u8>)>().prop_map(|(key, value)| Signature { key, value }));
+    (id(), id(), id(), moment(), moment(), reboot, selection, signature).prop_map(
+        |(id, rollout, vm, not_after, deadline, reboot, selection, signature)| Order {
             id,
             rollout,
             vm,
@@ -146,6 +147,7 @@ fn order() -> impl Strategy<Value = Order> {
             deadline,
             reboot,
             selection,
+            signature,
         },
     )
 }

@@ -1,8 +1,8 @@
 //! Appends decisions: what waits together goes together, what conflicts goes alone, what is unknown is tried again
 //! until it is known.
 
-use super::Clock;
 use super::reader::Reader;
+use super::{Clock, Dress};
 use nightshift_domain::{Chain, Decision, Fact, Partition, Time};
 use nightshift_event_log::{AppendError, Draft, EventLog, Head, Write};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ const RETRY: Duration = Duration::from_millis(250);
 
 pub(super) struct Writer {
     name: &'static str,
+    dress: Option<Dress>,
     log: Arc<dyn EventLog>,
     clock: Clock,
     shutdown: CancellationToken,
@@ -30,11 +31,12 @@ type Results = Vec<(usize, Result<usize, AppendError>)>;
 impl Writer {
     pub(super) fn new(
         name: &'static str,
+        dress: Option<Dress>,
         log: Arc<dyn EventLog>,
         clock: Clock,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { name, log, clock, shutdown }
+        Self { name, dress, log, clock, shutdown }
     }
 
     /// Appends all decisions; returns for each how many events became fact, and the facts.
@@ -50,12 +52,21 @@ impl Writer {
         let at = self.clock.now().max(newest);
         let mut results = Vec::new();
         let mut facts = Vec::new();
-        for (partition, group) in by_partition(decisions) {
+        for (partition, group) in by_partition(self.dressed(decisions)) {
             for together in chunks(group) {
                 self.append_group(reader, &partition, together, at, &mut results, &mut facts).await;
             }
         }
         (results, facts)
+    }
+
+    fn dressed(&self, mut decisions: Vec<Decision>) -> Vec<Decision> {
+        if let Some(dress) = &self.dress {
+            for decision in &mut decisions {
+                decision.events = std::mem::take(&mut decision.events).into_iter().map(dress).collect();
+            }
+        }
+        decisions
     }
 
     /// All together; if somebody else was first on one of the chains, each by itself.

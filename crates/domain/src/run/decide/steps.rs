@@ -178,6 +178,7 @@ impl Run {
             deadline: not_after + policy.longest_work,
             reboot: policy.reboot,
             selection,
+            signature: None,
         }
     }
 
