@@ -88,7 +88,7 @@ fn an_order_that_is_altered_in_any_field_is_not_believed() {
         ("reboot", |order| order.reboot = RebootSetting::Always),
         ("reboot", |order| order.reboot = RebootSetting::Never),
         ("classifications: one more", |order| order.selection.classifications.push(Classification::Other)),
-        ("classifications: one less", |order| drop(order.selection.classifications.pop())),
+        ("classifications: one less", |order| order.selection.classifications.truncate(1)),
         ("classifications: order", |order| order.selection.classifications.reverse()),
         ("include", |order| order.selection.include.clear()),
         ("exclude", |order| order.selection.exclude.clear()),
