@@ -59,11 +59,17 @@ impl Engine {
         Ok(Self { vm, back_end, clock, timings, store, journal, spool })
     }
 
-    /// Reports what the machine lacks; changes nothing.
+    /// Reports what the machine lacks, or why that cannot be told; changes nothing.
     pub async fn assess(&self, refresh: bool) -> Result<(), EngineError> {
         let warnings = if refresh { self.back_end.refresh().await } else { Vec::new() };
-        let assessment = self.back_end.assess().await?;
-        Ok(self.report_assessment(assessment, warnings)?)
+        match self.back_end.assess().await {
+            Ok(assessment) => self.report_assessment(assessment, warnings)?,
+            Err(error) => {
+                tracing::warn!(%error, "the machine could not be assessed");
+                self.spool.append(self.clock.now(), Body::NotAssessed(error.to_string()))?;
+            }
+        }
+        Ok(())
     }
 
     /// The orders that the process before did not end.

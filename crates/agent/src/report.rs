@@ -1,7 +1,7 @@
 //! What the agent reports, as it keeps it and as it goes over the wire.
 
 use nightshift_domain::OrderId;
-use nightshift_domain::agent::{InstallReport, RefusedOrder};
+use nightshift_domain::agent::{InstallReport, RefusedOrder, Requirement};
 use nightshift_domain::mind::Time;
 use nightshift_domain::patch::Assessment;
 use nightshift_protocol::agent::v1 as wire;
@@ -26,6 +26,10 @@ pub enum Body {
     Enabled,
     /// What the machine lacks.
     Assessed(Assessment),
+    /// The machine could not be assessed; a sentence says why.
+    NotAssessed(String),
+    /// What the machine must have to be patched.
+    Checked(Vec<Requirement>),
     /// The order is in the journal and begins.
     Accepted(OrderId),
     /// The order ended.
@@ -55,6 +59,10 @@ impl From<&Report> for wire::Report {
             Body::Enabled => Wire::Enabled(wire::Enabled {}),
             Body::Assessed(assessment) => {
                 Wire::Assessed(wire::Assessed { assessment: Some(assessment.into()) })
+            }
+            Body::NotAssessed(why) => Wire::NotAssessed(wire::NotAssessed { why: why.clone() }),
+            Body::Checked(requirements) => {
+                Wire::Checked(wire::Checked { requirements: requirements.iter().map(Into::into).collect() })
             }
             Body::Accepted(order) => Wire::Accepted(wire::Accepted { order: order.to_string() }),
             Body::Finished(order, result) => {

@@ -128,13 +128,13 @@ impl Worker {
     pub(crate) async fn work(mut self) -> Result<(), EngineError> {
         // An order that was interrupted assesses at its end.
         if self.tasks.is_empty() {
-            self.assess(false).await?;
+            self.engine.assess(false).await?;
         }
         while let Some(task) = self.tasks.recv().await {
             match task {
                 Task::CarryOut(order) => self.carry_out(*order).await?,
                 Task::PassOver(order, refused) => self.pass_over(order, refused)?,
-                Task::Assess(not_after) if self.clock.now() <= not_after => self.assess(true).await?,
+                Task::Assess(not_after) if self.clock.now() <= not_after => self.engine.assess(true).await?,
                 Task::Assess(not_after) => tracing::info!(%not_after, "too late to assess"),
             }
         }
@@ -156,15 +156,5 @@ impl Worker {
             self.desk.spool.append(self.clock.now(), Body::NotBelieved(order, refused))?;
         }
         Ok(())
-    }
-
-    async fn assess(&self, refresh: bool) -> Result<(), EngineError> {
-        match self.engine.assess(refresh).await {
-            Err(EngineError::BackEnd(error)) => {
-                tracing::warn!(%error, "the machine could not be assessed");
-                Ok(())
-            }
-            result => result,
-        }
     }
 }

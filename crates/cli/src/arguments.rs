@@ -143,6 +143,17 @@ pub enum Vm {
         /// The VM.
         vm: String,
     },
+    /// Have a VM assessed now, at any hour; installs nothing.
+    Assess {
+        /// The VM.
+        vm: String,
+        /// Do not wait for its end.
+        #[arg(long)]
+        no_wait: bool,
+        /// Who and why.
+        #[command(flatten)]
+        wish: Wish,
+    },
     /// Issue a one-time token for the enrolment of the VM's agent.
     Token {
         /// The VM.

@@ -247,5 +247,6 @@ fn vm((region, name, place): &(&str, &str, &str), subscription: &SubscriptionId)
         time_zone: None,
         window: None,
         automatic_updates: None,
+        assessment_mode: Default::default(),
     })
 }

@@ -139,6 +139,7 @@ fn fleet(vms: u32) -> Result<Fleet, Box<dyn Error>> {
             time_zone: None,
             window: None,
             automatic_updates: None,
+            assessment_mode: Default::default(),
         };
         fleet.vms.insert(id, vm);
     }

@@ -53,6 +53,29 @@ impl InstallReport {
     }
 }
 
+/// One thing that a machine must have to be patched (REQUIREMENTS.md C4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requirement {
+    /// Stable, for programs: `PackageManagerWorks`, `SourcesAnswer`, `DiskSpace`, `ClockAgrees`, `InitSystem`,
+    /// `AgentVersion`, `NativeUpdatesOff`.
+    pub code: String,
+    /// How far it is met.
+    pub state: RequirementState,
+    /// What was found and, where something is missing, what to do; for people.
+    pub sentence: String,
+}
+
+/// How far a requirement is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RequirementState {
+    /// All is well.
+    Met,
+    /// Patching goes on, though something is not as it should be, or could not be looked at.
+    AtRisk,
+    /// The machine cannot be patched until somebody does something about it.
+    Unmet,
+}
+
 /// Why an agent will not carry out an order: a stable code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedOrder {

@@ -3,7 +3,7 @@
 pub use crate::chain::{Aggregate, Chain, InvalidPartition, Partition};
 pub use crate::order::{Order, Outcome, Signature};
 
-use crate::agent::{AgentIdentity, InstallReport, RefusedOrder};
+use crate::agent::{AgentIdentity, InstallReport, RefusedOrder, Requirement};
 use crate::fleet::{Feature, Vm};
 use crate::health::{Baseline, Signal};
 use crate::id::{OrderId, RegionName, RolloutId, SubscriptionId, VmId};
@@ -134,6 +134,12 @@ pub enum Event {
     AgentEnabled { vm: VmId, report: u64 },
     /// What the machine lacks.
     AgentAssessed { vm: VmId, report: u64, assessment: Assessment },
+    /// A person wants the machine assessed now, at any hour; the agent is not to begin later than this (REQUIREMENTS.md D4).
+    AssessmentWished { vm: VmId, not_after: Time, actor: Actor },
+    /// The machine could not be assessed; what was known of it before stays as it was.
+    AssessmentFailed { vm: VmId, report: u64, why: String },
+    /// What the machine must have to be patched, and whether it does; told when it changes (REQUIREMENTS.md C4).
+    AgentChecked { vm: VmId, report: u64, requirements: Vec<Requirement> },
     /// The agent wrote the order to its journal and began, at this moment by the machine's own clock: the report may have
     /// come much later (rule S9).
     OrderAccepted { vm: VmId, report: u64, order: OrderId, began: Time },
@@ -205,6 +211,9 @@ impl Event {
             | AgentConnected { vm, .. }
             | AgentEnabled { vm, .. }
             | AgentAssessed { vm, .. }
+            | AssessmentWished { vm, .. }
+            | AssessmentFailed { vm, .. }
+            | AgentChecked { vm, .. }
             | OrderAccepted { vm, .. }
             | OrderFinished { vm, .. }
             | OrderRefused { vm, .. }
@@ -232,6 +241,9 @@ impl Event {
             | AgentConnected { vm, .. }
             | AgentEnabled { vm, .. }
             | AgentAssessed { vm, .. }
+            | AssessmentWished { vm, .. }
+            | AssessmentFailed { vm, .. }
+            | AgentChecked { vm, .. }
             | OrderAccepted { vm, .. }
             | OrderFinished { vm, .. }
             | OrderRefused { vm, .. }

@@ -39,6 +39,16 @@ pub enum PatchMode {
     ImageDefault,
 }
 
+/// Who has a VM assessed (REQUIREMENTS.md A10); beside [`PatchMode`], on which it does not depend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum AssessmentMode {
+    /// Nightshift, once in every 24 hours, in the VM's off-peak hours.
+    AutomaticByPlatform,
+    /// Only as rollouts need it: every few days where they patch the VM.
+    #[default]
+    ImageDefault,
+}
+
 /// What a VM shares its fate with. A VM is in a zone or in an availability set, never in both.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Placement {
@@ -89,6 +99,9 @@ pub struct Vm {
     pub window: Option<Window>,
     /// Windows only: `enableAutomaticUpdates`, fixed when the VM was created; true if absent (REQUIREMENTS.md C3).
     pub automatic_updates: Option<bool>,
+    /// Who has it assessed.
+    #[serde(default)]
+    pub assessment_mode: AssessmentMode,
 }
 
 /// All that is known of the fleet, folded from partition `fleet`.

@@ -1,12 +1,13 @@
 //! The mind of agent-gateway: who may speak for which VM, which orders wait for it, which reports are stored.
 
-use crate::agent::{AgentIdentity, InstallReport, RefusedOrder};
+use crate::agent::{AgentIdentity, InstallReport, RefusedOrder, Requirement};
 use crate::event::{Chain, Event, Order, Partition};
-use crate::fleet::Fleet;
+use crate::fleet::{Feature, Fleet};
 use crate::id::{OrderId, RegionName, VmId};
 use crate::mind::{Decision, Fact, Follow, Mind, Time};
 use crate::patch::Assessment;
 use crate::refusal::Refusal;
+use crate::rollout::Actor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -67,6 +68,10 @@ pub enum Report {
     Enabled,
     /// What the machine lacks.
     Assessed(Assessment),
+    /// The machine could not be assessed; a sentence says why.
+    NotAssessed(String),
+    /// What the machine must have to be patched.
+    Checked(Vec<Requirement>),
     /// The order is in the journal, and was begun at this moment by the machine's own clock.
     Accepted(OrderId, Time),
     /// The order ended.
@@ -99,15 +104,19 @@ impl Mind for Gateway {
             Event::AssessmentsRequested { vms, not_after, .. } => {
                 vms.iter().for_each(|vm| self.agent(vm).assess = Some(*not_after));
             }
+            Event::AssessmentWished { vm, not_after, .. } => {
+                let agent = self.agent(vm);
+                agent.assess = agent.assess.max(Some(*not_after));
+            }
             Event::AgentConnected { vm, identity } => self.agent(vm).identity = Some(identity.clone()),
-            Event::AgentAssessed { vm, report, .. } => {
+            Event::AgentAssessed { vm, report, .. } | Event::AssessmentFailed { vm, report, .. } => {
                 self.stored(vm, *report);
                 // An assessment that was asked for later is asked for again: it reads, and the next night ends it.
                 self.agent(vm).assess = None;
             }
-            Event::AgentEnabled { vm, report } | Event::AgentRebooted { vm, report, .. } => {
-                self.stored(vm, *report)
-            }
+            Event::AgentEnabled { vm, report }
+            | Event::AgentChecked { vm, report, .. }
+            | Event::AgentRebooted { vm, report, .. } => self.stored(vm, *report),
             Event::OrderAccepted { vm, report, order, .. } => {
                 self.stored(vm, *report);
                 self.known(vm, order, |known| known.accepted = true);
@@ -183,6 +192,27 @@ impl Gateway {
         }
     }
 
+    /// A person's wish to have the VM assessed now, at any hour, whether rollouts patch it or not (REQUIREMENTS.md D4).
+    ///
+    /// # Errors
+    /// `VmNotFound`; `FeatureNotRegistered` or `FeatureRegistering` if the VM's subscription may not ask for
+    /// assessments (D1); `AgentNotEnrolled` if nobody could answer.
+    pub fn wish_assessment(&self, vm: &VmId, not_after: Time, actor: Actor) -> Result<Decision, Refusal> {
+        let decision = self.fact(vm, Event::AssessmentWished { vm: vm.clone(), not_after, actor })?;
+        let model = self.fleet.vms.get(vm);
+        let refusal = model.and_then(|model| {
+            self.fleet.feature_refusal(&model.subscription, Feature::InGuestPatchVMPreview)
+        });
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        if !self.agents.get(vm).is_some_and(Agent::is_enrolled) {
+            let sentence = format!("VM \"{vm}\" has no enrolled agent: install it and give it a token first");
+            return Err(Refusal::new("AgentNotEnrolled", sentence));
+        }
+        Ok(decision)
+    }
+
     /// Until when the VM's agent may begin an assessment that it was asked for and has not reported.
     pub fn open_assessment(&self, vm: &VmId, now: Time) -> Option<Time> {
         self.agents.get(vm)?.assess.filter(|not_after| now <= *not_after)
@@ -224,6 +254,8 @@ impl Gateway {
         let event = match report {
             Report::Enabled => Event::AgentEnabled { vm: vm_id, report: number },
             Report::Assessed(assessment) => Event::AgentAssessed { vm: vm_id, report: number, assessment },
+            Report::NotAssessed(why) => Event::AssessmentFailed { vm: vm_id, report: number, why },
+            Report::Checked(requirements) => Event::AgentChecked { vm: vm_id, report: number, requirements },
             Report::Accepted(order, began) => {
                 Event::OrderAccepted { vm: vm_id, report: number, order, began }
             }
@@ -281,7 +313,7 @@ impl Gateway {
 impl Report {
     fn order(&self) -> Option<&OrderId> {
         match self {
-            Report::Enabled | Report::Assessed(_) => None,
+            Report::Enabled | Report::Assessed(_) | Report::NotAssessed(_) | Report::Checked(_) => None,
             Report::Accepted(order, _)
             | Report::Finished(order, _)
             | Report::Refused(order, _)

@@ -342,6 +342,8 @@ fn fact_of(vm: VmId, report: u64, said: nightshift_domain::gateway::Report) -> O
     Some(match said {
         Report::Enabled => Event::AgentEnabled { vm, report },
         Report::Assessed(assessment) => Event::AgentAssessed { vm, report, assessment },
+        Report::NotAssessed(why) => Event::AssessmentFailed { vm, report, why },
+        Report::Checked(requirements) => Event::AgentChecked { vm, report, requirements },
         Report::Accepted(order, began) => Event::OrderAccepted { vm, report, order, began },
         Report::Finished(order, _) if order.as_str().starts_with("invented-") => return None,
         Report::Finished(order, result) => Event::OrderFinished { vm, report, order, result },

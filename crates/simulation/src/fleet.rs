@@ -86,5 +86,6 @@ fn vm(
         time_zone: rng.random_ratio(1, 4).then(|| *TIME_ZONES.choose(rng).unwrap_or(&Tz::UTC)),
         window: None,
         automatic_updates: None,
+        assessment_mode: Default::default(),
     })
 }

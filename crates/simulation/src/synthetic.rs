@@ -78,5 +78,6 @@ fn vm(number: usize, regions: &[RegionName], subscriptions: &[SubscriptionId]) -
         time_zone: None,
         window: None,
         automatic_updates: None,
+        assessment_mode: Default::default(),
     })
 }

@@ -4,6 +4,7 @@ use crate::authority::{Authority, sha256};
 use chrono::Duration;
 use nightshift_domain::VmId;
 use nightshift_domain::gateway::Gateway;
+use nightshift_domain::rollout::Actor;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::agent_service_server::{AgentService, AgentServiceServer};
 use nightshift_protocol::convert::timestamp;
@@ -15,6 +16,8 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 const DEFAULT_TTL_SECONDS: u32 = 3_600;
+/// How long a wish to assess is good for: an agent that is there takes minutes.
+const DEFAULT_WISH_SECONDS: u32 = 1_800;
 
 pub(crate) fn routes(host: Host<Gateway>, clock: Clock, authority: Arc<Authority>) -> Routes {
     Routes::new(AgentServiceServer::new(People { host, clock, authority }))
@@ -54,6 +57,27 @@ impl AgentService for People {
         };
         Ok(Response::new(api::IssueEnrolmentTokensResponse {
             tokens: issued.into_iter().map(token).collect(),
+        }))
+    }
+
+    async fn assess_vm(
+        &self,
+        request: Request<api::AssessVmRequest>,
+    ) -> Result<Response<api::AssessVmResponse>, Status> {
+        let request = request.into_inner();
+        let vm = VmId::new(request.vm).map_err(invalid)?;
+        let actor = request.actor.ok_or_else(|| invalid("actor: missing"))?;
+        let actor = Actor::try_from(actor).map_err(|error| invalid(format!("actor.{error}")))?;
+        let ttl = if request.ttl_seconds == 0 { DEFAULT_WISH_SECONDS } else { request.ttl_seconds };
+        let asked = self.clock.now();
+        let not_after = asked + Duration::seconds(i64::from(ttl));
+        let wish = move |gateway: &Gateway, _| {
+            gateway.wish_assessment(&vm, not_after, actor.clone()).map(|decision| vec![decision])
+        };
+        self.host.command(wish).await?;
+        Ok(Response::new(api::AssessVmResponse {
+            asked: Some(timestamp(asked)),
+            not_after: Some(timestamp(not_after)),
         }))
     }
 

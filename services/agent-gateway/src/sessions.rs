@@ -115,6 +115,7 @@ impl Sessions {
                     Event::AssessmentsRequested { vms, not_after, .. } => {
                         vms.iter().for_each(|vm| self.hand(vm, assess(*not_after)));
                     }
+                    Event::AssessmentWished { vm, not_after, .. } => self.hand(vm, assess(*not_after)),
                     _ => {}
                 },
                 Err(RecvError::Lagged(missed)) => {
@@ -176,7 +177,8 @@ impl Sessions {
         self.host.command(connected).await?;
         let vm = speaker.vm.clone();
         let last_report = self.host.look(move |gateway, _| gateway.last_report(&vm)).await?;
-        send(outbox, Down::Welcome(wire::Welcome { last_report })).await?;
+        let now = Some(timestamp(self.clock.now()));
+        send(outbox, Down::Welcome(wire::Welcome { last_report, now })).await?;
         // First listed, then read: an order in between is sent twice, never not at all.
         self.live().insert(speaker.vm.clone(), outbox.clone());
         for order in self.open_orders(&speaker.vm).await? {
@@ -262,6 +264,11 @@ fn decode(report: wire::Report) -> Result<Report, Status> {
         Body::Assessed(body) => {
             let assessment = body.assessment.ok_or_else(|| invalid("report.assessed.assessment: missing"))?;
             Report::Assessed(assessment.try_into().map_err(invalid)?)
+        }
+        Body::NotAssessed(body) => Report::NotAssessed(body.why),
+        Body::Checked(body) => {
+            let requirements = body.requirements.into_iter().map(TryInto::try_into);
+            Report::Checked(requirements.collect::<Result<_, _>>().map_err(invalid)?)
         }
         Body::Accepted(body) => {
             let began = time(report.at, "report.at").map_err(invalid)?;

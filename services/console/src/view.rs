@@ -1,6 +1,6 @@
 //! Everything, folded from the log by the same code that the services decide on; the console only looks at it.
 
-use nightshift_domain::agent::{AgentIdentity, InstallReport};
+use nightshift_domain::agent::{AgentIdentity, InstallReport, Requirement};
 use nightshift_domain::coordinator::Coordinator;
 use nightshift_domain::patch::Assessment;
 use nightshift_domain::planner::Planner;
@@ -26,6 +26,14 @@ pub(crate) struct Machine {
     pub(crate) enabled: bool,
     pub(crate) assessed: Option<(Time, Assessment)>,
     pub(crate) installed: Option<(Time, InstallReport)>,
+    /// Why the newest assessment failed, if it did.
+    #[serde(default)]
+    pub(crate) not_assessed: Option<(Time, String)>,
+    #[serde(default)]
+    pub(crate) requirements: Vec<Requirement>,
+    /// When a person wished an assessment that has not ended.
+    #[serde(default)]
+    pub(crate) wished: Option<Time>,
 }
 
 impl Mind for View {
@@ -36,7 +44,18 @@ impl Mind for View {
             Event::AgentConnected { vm, identity } => self.machine(vm).identity = Some(identity.clone()),
             Event::AgentEnabled { vm, .. } => self.machine(vm).enabled = true,
             Event::AgentAssessed { vm, assessment, .. } => {
-                self.machine(vm).assessed = Some((fact.at, assessment.clone()));
+                let machine = self.machine(vm);
+                machine.assessed = Some((fact.at, assessment.clone()));
+                (machine.not_assessed, machine.wished) = (None, None);
+            }
+            Event::AssessmentFailed { vm, why, .. } => {
+                let machine = self.machine(vm);
+                machine.not_assessed = Some((fact.at, why.clone()));
+                machine.wished = None;
+            }
+            Event::AssessmentWished { vm, .. } => self.machine(vm).wished = Some(fact.at),
+            Event::AgentChecked { vm, requirements, .. } => {
+                self.machine(vm).requirements = requirements.clone();
             }
             Event::OrderFinished { vm, result, .. } => {
                 self.machine(vm).installed = Some((fact.at, result.clone()))

@@ -18,6 +18,7 @@ pub(crate) fn vm(view: &View, vm: &Vm) -> api::VmView {
     let standing = newest.map(|(_, standing)| standing);
     let assessed = machine.and_then(|machine| machine.assessed.as_ref());
     let installed = machine.and_then(|machine| machine.installed.as_ref());
+    let failed = machine.and_then(|machine| machine.not_assessed.as_ref());
     api::VmView {
         vm: Some(vm.into()),
         ineligible: fleet.ineligible(vm).map(|refusal| refusal.sentence).unwrap_or_default(),
@@ -31,6 +32,10 @@ pub(crate) fn vm(view: &View, vm: &Vm) -> api::VmView {
         progress: standing.map(progress).unwrap_or_default().into(),
         rollout: newest.map(|(rollout, _)| rollout.to_string()).unwrap_or_default(),
         why: standing.and_then(Standing::why).unwrap_or_default().to_owned(),
+        assessment_error: failed.map(|(_, why)| why.clone()).unwrap_or_default(),
+        assessment_failed_at: failed.map(|(at, _)| timestamp(*at)),
+        requirements: machine.into_iter().flat_map(|machine| &machine.requirements).map(Into::into).collect(),
+        assessment_wished_at: machine.and_then(|machine| machine.wished).map(timestamp),
     }
 }
 

@@ -63,6 +63,7 @@ pub fn vm(name: &str, region: &str, placement: Placement) -> Vm {
         time_zone: None,
         window: None,
         automatic_updates: None,
+        assessment_mode: Default::default(),
     }
 }
 

@@ -1,20 +1,28 @@
 //! `nightshift vm …`
 
+use super::rollout::actor;
 use super::{print, print_json, table};
-use crate::arguments::{Servers, Vm};
+use crate::arguments::{Servers, Vm, Wish};
 use crate::{clients, enrolment, exit};
 use anyhow::Context as _;
 use nightshift_domain::fleet::{Placement, Vm as Model};
 use nightshift_domain::patch::{Assessment, PatchState};
 use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::convert::time;
+use nightshift_protocol::events::v1 as wire;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How often it is looked whether an assessment has ended.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(command: Vm, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
     match command {
         Vm::List { region } => list(servers, region.unwrap_or_default(), json).await?,
         Vm::Show { vm } => show(servers, vm, json).await?,
+        Vm::Assess { vm, no_wait, wish } => assess(servers, vm, wish, no_wait, json).await?,
         Vm::Token { vm, out } => token(servers, vm, out.as_deref(), json).await?,
     }
     Ok(exit::DONE)
@@ -87,6 +95,14 @@ async fn show(servers: &Servers, vm: String, json: bool) -> anyhow::Result<()> {
             ),
         )?;
     }
+    if !view.assessment_error.is_empty() {
+        line("not assessed", &view.assessment_error)?;
+    }
+    for requirement in &view.requirements {
+        if requirement.state != i32::from(wire::RequirementState::Met) {
+            line(&requirement.code, &requirement.sentence)?;
+        }
+    }
     if let Some(report) = view.last_installation {
         let report = nightshift_domain::agent::InstallReport::try_from(report)?;
         let count = |state| report.count(state);
@@ -106,6 +122,50 @@ async fn show(servers: &Servers, vm: String, json: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Wishes an assessment and, unless told otherwise, waits for its end.
+async fn assess(servers: &Servers, vm: String, wish: Wish, no_wait: bool, json: bool) -> anyhow::Result<()> {
+    let request = api::AssessVmRequest { vm: vm.clone(), actor: Some(actor(wish)), ttl_seconds: 0 };
+    let asked = clients::agents(servers).await?.assess_vm(request).await?.into_inner();
+    if no_wait {
+        return if json {
+            print_json(&asked)
+        } else {
+            print(format_args!("asked; `nightshift vm show {vm}`"))
+        };
+    }
+    let (asked, not_after) = (time(asked.asked, "asked")?, time(asked.not_after, "not_after")?);
+    let mut console = clients::console(servers).await?;
+    // Read anew rather than followed: an assessment takes seconds to minutes, and nothing is lost by a look too late.
+    let patience = (not_after - asked).to_std()?;
+    let begun = tokio::time::Instant::now();
+    while begun.elapsed() < patience {
+        let view = console.get_vm(api::GetVmRequest { vm: vm.clone() }).await?.into_inner().vm;
+        let view = view.context("the console sent no VM")?;
+        let later = |at: &Option<_>| at.is_some() && time(*at, "at").is_ok_and(|at| at > asked);
+        if later(&view.assessment_failed_at) {
+            anyhow::bail!("{vm} could not be assessed: {}", view.assessment_error);
+        }
+        if later(&view.assessed_at) {
+            let assessment = assessment(&view)?.context("the console sent no assessment")?;
+            return if json { print_json(&view.assessment) } else { print_assessment(&assessment) };
+        }
+        tokio::time::sleep(ASK_AGAIN_AFTER).await;
+    }
+    anyhow::bail!("{vm} did not answer: its agent is not in session with the gateway, or the machine is off")
+}
+
+fn print_assessment(assessment: &Assessment) -> anyhow::Result<()> {
+    for patch in &assessment.patches {
+        let obstacle = patch.obstacle.as_ref().map(|why| format!("  ({why})")).unwrap_or_default();
+        let class = format!("{:?}", patch.classification);
+        print(format_args!("{class:<10}{} {}{obstacle}", patch.name, patch.version))?;
+    }
+    let (urgent, other) = (assessment.critical_and_security(), assessment.other());
+    let reboot = if assessment.reboot_pending { "; a reboot is pending" } else { "" };
+    print(format_args!("{urgent} critical or security, {other} other{reboot}"))?;
+    assessment.warnings.iter().try_for_each(|warning| print(format_args!("warning: {warning}")))
 }
 
 async fn token(servers: &Servers, vm: String, out: Option<&Path>, json: bool) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::source::{Mistake, Source};
 use chrono_tz::Tz;
-use nightshift_domain::fleet::{Feature, Image, Os, PatchMode};
+use nightshift_domain::fleet::{AssessmentMode, Feature, Image, Os, PatchMode};
 use nightshift_domain::window::{InvalidWindow, Window};
 use nightshift_domain::{AvailabilitySetId, RegionName, SubscriptionId, ZoneName};
 use serde::Deserialize;
@@ -118,6 +118,8 @@ pub(super) struct Group {
     pub(super) window: Option<WindowEntry>,
     /// Windows only.
     pub(super) automatic_updates: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) assessment_mode: AssessmentMode,
     pub(super) powered_off: Option<Spanned<u32>>,
 }
 

@@ -140,6 +140,7 @@ impl<'a> Groups<'a> {
             time_zone: group.time_zone,
             window,
             automatic_updates: group.automatic_updates.as_ref().map(|enabled| *enabled.get_ref()),
+            assessment_mode: group.assessment_mode,
         })
     }
 

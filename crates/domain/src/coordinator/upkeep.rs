@@ -1,8 +1,8 @@
 //! Assessment rounds: every VM every few days, several times in any thirty, in its own off-peak hours
-//! (REQUIREMENTS.md A4).
+//! (REQUIREMENTS.md A4); once in every 24 hours where its model asks for that (A10).
 
 use crate::event::{Aggregate, Chain, Event};
-use crate::fleet::{Fleet, Vm};
+use crate::fleet::{AssessmentMode, Feature, Fleet, Vm};
 use crate::id::{RegionName, VmId};
 use crate::mind::{Decision, Fact, Time};
 use chrono::Duration;
@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an assessment is good for.
 const EVERY: Duration = Duration::days(3);
+/// When a VM that is to be assessed once in 24 hours is due again: every night has one, also the night after a person's
+/// wish by day.
+const DAILY: Duration = Duration::hours(12);
 /// When a VM that was asked and did not answer, as one that is off, is asked again: the next night.
 const AGAIN: Duration = Duration::hours(20);
 /// An assessment reads; it fits into whatever is left of the window but this.
@@ -32,13 +35,16 @@ impl Upkeep {
             Event::VmRegistered { vm } => self.plan(&vm.id, fact.at, fleet),
             Event::VmModelChanged { vm } => {
                 let due = self.due.get(&vm.id).copied().unwrap_or(fact.at);
-                self.plan(&vm.id, due.min(fact.at + EVERY).max(fact.at), fleet);
+                self.plan(&vm.id, due.min(fact.at + every(vm)).max(fact.at), fleet);
             }
             Event::VmRemoved { vm } => self.forget(vm),
             Event::AssessmentsRequested { vms, .. } => {
                 vms.iter().for_each(|vm| self.plan(vm, fact.at + AGAIN, fleet));
             }
-            Event::AgentAssessed { vm, .. } => self.plan(vm, fact.at + EVERY, fleet),
+            Event::AgentAssessed { vm, .. } => {
+                let every = fleet.vms.get(vm).map_or(EVERY, every);
+                self.plan(vm, fact.at + every, fleet);
+            }
             _ => {}
         }
     }
@@ -47,7 +53,7 @@ impl Upkeep {
         let due = self.agenda.iter().take_while(|(at, _)| *at <= now).map(|(_, vm)| vm);
         let mut asked: BTreeMap<(&RegionName, Time), Vec<VmId>> = BTreeMap::new();
         for vm in due.filter_map(|vm| fleet.vms.get(vm)) {
-            if !is_mine(&vm.region) || fleet.ineligible(vm).is_some() {
+            if !is_mine(&vm.region) || !is_assessed(vm, fleet) {
                 continue;
             }
             if let Some(opening) = opening(vm, now, fleet).filter(|opening| opening.opens <= now) {
@@ -95,6 +101,20 @@ impl Upkeep {
             self.agenda.remove(&(due, vm.clone()));
         }
     }
+}
+
+fn every(vm: &Vm) -> Duration {
+    match vm.assessment_mode {
+        AssessmentMode::AutomaticByPlatform => DAILY,
+        AssessmentMode::ImageDefault => EVERY,
+    }
+}
+
+/// Whether the VM has assessments: those that rollouts patch, and those whose model asks for it.
+fn is_assessed(vm: &Vm, fleet: &Fleet) -> bool {
+    let asks = vm.assessment_mode == AssessmentMode::AutomaticByPlatform
+        && fleet.feature_refusal(&vm.subscription, Feature::InGuestPatchVMPreview).is_none();
+    asks || fleet.ineligible(vm).is_none()
 }
 
 fn opening(vm: &Vm, from: Time, fleet: &Fleet) -> Option<crate::window::Opening> {

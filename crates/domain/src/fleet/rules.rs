@@ -97,6 +97,7 @@ mod tests {
             time_zone: None,
             window: None,
             automatic_updates,
+            assessment_mode: Default::default(),
         }
     }
 

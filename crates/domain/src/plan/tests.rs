@@ -39,6 +39,7 @@ fn fleet(regions: &[(&str, u32, Option<&str>)]) -> Fleet {
                 time_zone: None,
                 window: None,
                 automatic_updates: None,
+                assessment_mode: Default::default(),
             };
             fleet.vms.insert(id, vm);
         }

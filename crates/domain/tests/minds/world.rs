@@ -67,6 +67,7 @@ pub fn vm(region_name: &str, number: usize) -> Vm {
         time_zone: None,
         window: None,
         automatic_updates: None,
+        assessment_mode: Default::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{DecodeError, Result, all, enumeration, known, missing, required};
 use crate::events::v1 as wire;
-use nightshift_domain::agent::{AgentIdentity, InstallReport};
+use nightshift_domain::agent::{AgentIdentity, InstallReport, Requirement};
 use nightshift_domain::patch::{Assessment, Blame, Patch, PatchOutcome, PatchTally};
 use nightshift_domain::selection::PackageVersion;
 
@@ -16,6 +16,9 @@ enumeration! {
     nightshift_domain::patch::PatchState => PatchState {
         Installed = Installed, Failed = Failed, Pending = Pending,
         NotSelected = NotSelected, Excluded = Excluded,
+    }
+    nightshift_domain::agent::RequirementState => RequirementState {
+        Met = Met, AtRisk = AtRisk, Unmet = Unmet,
     }
     nightshift_domain::patch::RebootStatus => RebootStatus {
         NotNeeded = NotNeeded, Required = Required, Completed = Completed, Failed = Failed,
@@ -37,6 +40,25 @@ impl TryFrom<wire::AgentIdentity> for AgentIdentity {
             return Err(missing("boot_id"));
         }
         Ok(Self { agent_version, boot_id, os, back_end })
+    }
+}
+
+impl From<&Requirement> for wire::Requirement {
+    fn from(requirement: &Requirement) -> Self {
+        Self {
+            code: requirement.code.clone(),
+            state: wire::RequirementState::from(requirement.state).into(),
+            sentence: requirement.sentence.clone(),
+        }
+    }
+}
+
+impl TryFrom<wire::Requirement> for Requirement {
+    type Error = DecodeError;
+    fn try_from(requirement: wire::Requirement) -> Result<Self> {
+        let state = known::<wire::RequirementState, _>(requirement.state, "state")?;
+        let wire::Requirement { code, sentence, .. } = requirement;
+        Ok(Self { code, state, sentence })
     }
 }
 

@@ -167,6 +167,9 @@ events! {
     AgentConnected { vm: id, identity: message }
     AgentEnabled { vm: id, report: copy }
     AgentAssessed { vm: id, report: copy, assessment: message }
+    AssessmentWished { vm: id, not_after: moment, actor: message }
+    AssessmentFailed { vm: id, report: copy, why: text }
+    AgentChecked { vm: id, report: copy, requirements: messages }
     OrderAccepted { vm: id, report: copy, order: id, began: moment }
     OrderFinished { vm: id, report: copy, order: id, result: message }
     AgentRebooted { vm: id, report: copy, order: id, boot_id: text }

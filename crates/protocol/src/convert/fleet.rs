@@ -3,7 +3,7 @@
 use super::{DecodeError, Result, all, enumeration, id, ids, known, missing, required, small};
 use crate::events::v1 as wire;
 use chrono_tz::Tz;
-use nightshift_domain::fleet::{Feature, Image, Placement, Vm};
+use nightshift_domain::fleet::{AssessmentMode, Feature, Image, Placement, Vm};
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::{InvalidWindow, Window};
 use std::collections::BTreeSet;
@@ -110,7 +110,26 @@ impl From<&Vm> for wire::Vm {
             time_zone: vm.time_zone.map(|zone| zone.name().to_owned()),
             window: vm.window.as_ref().map(Into::into),
             automatic_updates: vm.automatic_updates,
+            assessment_mode: assessment_mode_to_wire(vm.assessment_mode).into(),
         }
+    }
+}
+
+/// The default is the absent value: an event from before the field and one without it are the same.
+fn assessment_mode_to_wire(mode: AssessmentMode) -> wire::AssessmentMode {
+    match mode {
+        AssessmentMode::AutomaticByPlatform => wire::AssessmentMode::AutomaticByPlatform,
+        AssessmentMode::ImageDefault => wire::AssessmentMode::Unspecified,
+    }
+}
+
+fn assessment_mode(value: i32) -> Result<AssessmentMode> {
+    match wire::AssessmentMode::try_from(value) {
+        Ok(wire::AssessmentMode::AutomaticByPlatform) => Ok(AssessmentMode::AutomaticByPlatform),
+        Ok(wire::AssessmentMode::Unspecified | wire::AssessmentMode::ImageDefault) => {
+            Ok(AssessmentMode::ImageDefault)
+        }
+        Err(_) => Err(DecodeError::new("assessment_mode", format!("{value} is not a known value"))),
     }
 }
 
@@ -129,6 +148,7 @@ impl TryFrom<wire::Vm> for Vm {
             time_zone: vm.time_zone.as_deref().map(time_zone).transpose()?,
             window: vm.window.map(|window| required(Some(window), "window")).transpose()?,
             automatic_updates: vm.automatic_updates,
+            assessment_mode: assessment_mode(vm.assessment_mode)?,
         })
     }
 }

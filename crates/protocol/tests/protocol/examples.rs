@@ -1,7 +1,7 @@
 //! One example of every event, with the partition where it belongs.
 
 use chrono::Duration;
-use nightshift_domain::agent::{AgentIdentity, InstallReport, RefusedOrder};
+use nightshift_domain::agent::{AgentIdentity, InstallReport, RefusedOrder, Requirement, RequirementState};
 use nightshift_domain::event::{Order, Outcome};
 use nightshift_domain::fleet::{Feature, Image, Os, PatchMode, Placement, Vm};
 use nightshift_domain::health::{Baseline, Signal};
@@ -74,6 +74,7 @@ fn model(placement: Placement) -> Vm {
         time_zone: Some(chrono_tz::Asia::Kathmandu),
         window: Some(Window::parse("23:00", "05:30").unwrap()),
         automatic_updates: Some(true),
+        assessment_mode: Default::default(),
     }
 }
 
@@ -271,6 +272,21 @@ fn agent() -> Vec<Event> {
                 reboot_pending: true,
                 warnings: vec!["slow".into()],
             },
+        },
+        Event::AssessmentWished {
+            vm: vm(),
+            not_after: at("2026-01-13T12:30:00Z"),
+            actor: Actor { name: "ada".into(), reason: "before the audit".into() },
+        },
+        Event::AssessmentFailed { vm: vm(), report: 7, why: "apt is gone".into() },
+        Event::AgentChecked {
+            vm: vm(),
+            report: 8,
+            requirements: vec![Requirement {
+                code: "DiskSpace".into(),
+                state: RequirementState::Unmet,
+                sentence: "/var/cache/apt has 3 MiB left: 200 are needed".into(),
+            }],
         },
         Event::OrderAccepted { vm: vm(), report: 3, order: order(), began: at("2026-01-13T22:01:00Z") },
         Event::OrderFinished { vm: vm(), report: 4, order: order(), result },
