@@ -1,8 +1,7 @@
 //! A rollout a month, and assessments every few days, without anybody's doing.
 
-use crate::world::{Fate, World, actor, policy, region, topology, vm, vm_id};
+use crate::world::{Fate, World, actor, policy, topology, vm, vm_id};
 use nightshift_domain::fleet::{AssessmentMode, Feature, PatchMode};
-use nightshift_domain::patch::Assessment;
 use nightshift_domain::rhythm::Rhythm;
 use nightshift_domain::{Chain, Decision, Event, Partition, Time};
 
@@ -61,37 +60,28 @@ fn a_machine_whose_model_asks_for_it_is_assessed_every_night_though_no_rollout_p
     model.assessment_mode = AssessmentMode::AutomaticByPlatform;
     model.patch_mode = PatchMode::ImageDefault;
     let mut world = World::new(topology(&[], &["a"]), vec![model, vm("a", 2)]);
-    let (asked_1, asked_2) = answer_for_thirty_days(&mut world);
+    world.assesses = true;
+    let (asked_1, asked_2) = asked_in_thirty_days(&mut world);
     assert_eq!(asked_1, 0, "its subscription may not ask for assessments yet");
     assert!((9..=11).contains(&asked_2), "{asked_2}");
     let subscription = world.planner.fleet.vms[&vm_id("a-1")].subscription.clone();
     let event = Event::FeatureRegistered { subscription, feature: Feature::InGuestPatchVMPreview };
     let chain = Chain::of(&Partition::Fleet, &event.aggregate());
     world.append(vec![Decision { chain, events: vec![event] }]);
-    let (asked_1, asked_2) = answer_for_thirty_days(&mut world);
+    let (asked_1, asked_2) = asked_in_thirty_days(&mut world);
     assert!((29..=31).contains(&asked_1), "{asked_1}");
     assert!((9..=11).contains(&asked_2), "{asked_2}");
 }
 
-/// Every machine that is asked answers at once. How often the two were asked.
-fn answer_for_thirty_days(world: &mut World) -> (usize, usize) {
-    let mut asked = Vec::new();
-    let end = world.now + chrono::Duration::days(30);
-    while world.now < end {
-        let seen = world.facts.len();
-        world.run_while(1, |_, _| Fate::Healthy, |world| world.facts.len() == seen);
-        let new = world.facts[seen..].iter().filter_map(|fact| match &fact.event {
-            Event::AssessmentsRequested { vms, .. } => Some(vms.clone()),
-            _ => None,
-        });
-        let new: Vec<_> = new.flatten().collect();
-        for vm in &new {
-            let assessed =
-                Event::AgentAssessed { vm: vm.clone(), report: 1, assessment: Assessment::default() };
-            world.fact(&region("a"), assessed);
-        }
-        asked.extend(new);
-    }
-    let count = |name| asked.iter().filter(|vm| **vm == vm_id(name)).count();
+/// How often each of the two is asked in the next thirty days.
+fn asked_in_thirty_days(world: &mut World) -> (usize, usize) {
+    let seen = world.facts.len();
+    world.run(30, |_, _| Fate::Healthy);
+    let asked = world.facts[seen..].iter().filter_map(|fact| match &fact.event {
+        Event::AssessmentsRequested { vms, .. } => Some(vms),
+        _ => None,
+    });
+    let asked: Vec<_> = asked.flatten().collect();
+    let count = |name| asked.iter().filter(|vm| ***vm == vm_id(name)).count();
     (count("a-1"), count("a-2"))
 }

@@ -6,7 +6,7 @@ use nightshift_domain::coordinator::Coordinator;
 use nightshift_domain::event::Order;
 use nightshift_domain::fleet::{Feature, Image, Os, PatchMode, Placement, Vm};
 use nightshift_domain::health::{Baseline, Signal};
-use nightshift_domain::patch::{Classification, PatchOutcome, PatchState, RebootStatus};
+use nightshift_domain::patch::{Assessment, Classification, PatchOutcome, PatchState, RebootStatus};
 use nightshift_domain::planner::Planner;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::rollout::{Actor, Rollout};
@@ -35,6 +35,8 @@ pub struct World {
     pub facts: Vec<Fact>,
     /// What each machine installs, beside the package that may fail.
     pub installs: fn(&str) -> Vec<(&'static str, &'static str)>,
+    /// Whether machines that are to assess themselves do so, at once.
+    pub assesses: bool,
 }
 
 pub fn rollout_id(name: &str) -> RolloutId {
@@ -100,7 +102,7 @@ impl World {
         let now = "2026-03-02T12:00:00Z".parse().unwrap();
         let (planner, coordinator) = (Planner::default(), Coordinator::default());
         let installs = |_: &str| vec![("good", "1")];
-        let mut world = Self { now, planner, coordinator, facts: Vec::new(), installs };
+        let mut world = Self { now, planner, coordinator, facts: Vec::new(), installs, assesses: false };
         let feature = (SubscriptionId::new("sub").unwrap(), Feature::InGuestAutoPatchVMPreview);
         let declared = world.planner.declare_fleet(topology, &[feature], vms).unwrap();
         world.append(declared);
@@ -164,6 +166,12 @@ impl World {
                     let baseline = if off { Baseline::Silent } else { Baseline::Well };
                     let (vm, rollout) = (vm.clone(), rollout.clone());
                     self.fact(&region, Event::WatchOpened { vm, rollout, baseline });
+                }
+            }
+            Event::AssessmentsRequested { vms, .. } if self.assesses => {
+                for vm in vms.clone() {
+                    let assessment = Assessment::default();
+                    self.fact(&region, Event::AgentAssessed { vm, report: 1, assessment });
                 }
             }
             Event::OrderPlaced { order } => {
