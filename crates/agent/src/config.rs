@@ -61,7 +61,7 @@ pub struct Config {
     #[serde(default = "ten")]
     pub health_command_seconds: u32,
     /// The longest wait between two tries to reach the gateway, by the machine's own clock.
-    #[serde(default = "half_a_minute")]
+    #[serde(default = "five_minutes")]
     pub reconnect_at_most_milliseconds: u32,
     /// How long things take.
     #[serde(default)]
@@ -149,7 +149,7 @@ impl Config {
             heartbeat_seconds: a_minute(),
             health_commands: Vec::new(),
             health_command_seconds: ten(),
-            reconnect_at_most_milliseconds: half_a_minute(),
+            reconnect_at_most_milliseconds: five_minutes(),
             timings: Timings::default(),
             simulated: simulated::Settings::default(),
         }
@@ -270,8 +270,8 @@ fn ten() -> u32 {
     10
 }
 
-fn half_a_minute() -> u32 {
-    30_000
+fn five_minutes() -> u32 {
+    300_000
 }
 
 #[cfg(test)]

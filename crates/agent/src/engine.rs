@@ -13,11 +13,11 @@ use crate::journal::{Journal, Record, Stage};
 use crate::report::Body;
 use crate::spool::Spool;
 use crate::store::{Secrecy, Store, StoreError};
+use nightshift_clock::Clock;
 use nightshift_domain::VmId;
 use nightshift_domain::agent::{InstallReport, RefusedOrder};
 use nightshift_domain::event::Order;
 use nightshift_domain::patch::{Assessment, RebootSetting, RebootStatus};
-use nightshift_runtime::Clock;
 use std::sync::Arc;
 
 /// Remembers that native automatic updates were reported as off.

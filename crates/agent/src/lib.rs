@@ -6,6 +6,7 @@
 
 pub mod apt;
 pub mod back_end;
+mod backoff;
 pub mod command;
 pub mod config;
 mod durable;

@@ -11,7 +11,8 @@ struct Arguments {
     command: Command,
 }
 
-#[tokio::main]
+/// One thread: the agent waits for a network and for package managers, it does not compute.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match command::run(Arguments::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use crate::simulated::SimulatedMachine;
 use crate::spool::Spool;
 use crate::store::{Store, StoreError};
 use crate::worker::Worker;
-use nightshift_runtime::Clock;
+use nightshift_clock::Clock;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 

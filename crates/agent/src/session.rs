@@ -1,12 +1,14 @@
 //! The conversation with the gateway: the agent connects out, and again for ever.
 
 use crate::back_end::BackEnd;
+use crate::backoff;
 use crate::config::Config;
 use crate::identity::{self, LinkError};
 use crate::probes::Probes;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::worker::Desk;
+use nightshift_clock::Clock;
 use nightshift_domain::agent::AgentIdentity;
 use nightshift_domain::event::Order;
 use nightshift_protocol::agent::v1 as wire;
@@ -14,8 +16,6 @@ use nightshift_protocol::agent::v1::agent_gateway_service_client::AgentGatewaySe
 use nightshift_protocol::agent::v1::session_request::Message as Up;
 use nightshift_protocol::agent::v1::session_response::Message as Down;
 use nightshift_protocol::convert::time;
-use nightshift_runtime::Clock;
-use rand::Rng as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -24,8 +24,6 @@ use tonic::Streaming;
 
 /// Messages that may wait for the network.
 const OUTBOX: usize = 64;
-/// The wait after the first failure.
-const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
 /// How long the gateway may take to answer Hello.
 const WELCOME_WITHIN: Duration = Duration::from_secs(30);
 
@@ -55,7 +53,7 @@ impl Link {
                 Err(error) => error,
             };
             failures = if welcomed { 0 } else { failures + 1 };
-            let wait = backoff(failures, self.config.longest_backoff());
+            let wait = backoff::wait(failures, self.config.longest_backoff(), rand::random());
             tracing::warn!(vm = %self.config.vm, %error, ?wait, "no session with the gateway");
             // Real time: this is about the network, not about the fleet.
             tokio::time::sleep(wait).await;
@@ -157,26 +155,4 @@ impl Link {
 async fn send(outbox: &Outbox, message: Up) -> Result<(), LinkError> {
     let request = wire::SessionRequest { message: Some(message) };
     outbox.send(request).await.map_err(|_| LinkError::Protocol("it takes no more messages"))
-}
-
-/// Doubles with each failure in a row up to the longest; jittered, so that a fleet does not come back in one instant.
-fn backoff(failures: u32, longest: Duration) -> Duration {
-    let full = SHORTEST_BACKOFF.saturating_mul(1 << failures.min(16)).min(longest);
-    full.mul_f64(rand::rng().random_range(0.5..=1.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_wait_doubles_up_to_the_longest_and_never_is_none() {
-        let longest = Duration::from_secs(30);
-        for failures in 0..40 {
-            let wait = backoff(failures, longest);
-            assert!(wait >= SHORTEST_BACKOFF / 2 && wait <= longest, "{wait:?}");
-        }
-        assert!(backoff(0, longest) <= SHORTEST_BACKOFF);
-        assert!(backoff(20, longest) >= longest / 2);
-    }
 }

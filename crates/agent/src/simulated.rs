@@ -4,10 +4,10 @@
 use crate::back_end::{BackEnd, BackEndError, Package, PlanError, Running, Said, Standing};
 use async_trait::async_trait;
 use chrono::Duration;
+use nightshift_clock::Clock;
 use nightshift_domain::VmId;
 use nightshift_domain::mind::Time;
 use nightshift_domain::patch::{Assessment, Classification, Patch};
-use nightshift_runtime::Clock;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde::Deserialize;

@@ -1,6 +1,5 @@
-//! What every service shares: clock, configuration, telemetry, lifecycle, and the loop log -> mind -> log.
+//! What every service shares: configuration, telemetry, lifecycle, and the loop log -> mind -> log.
 
-pub mod clock;
 pub mod config;
 pub mod host;
 pub mod lifecycle;
@@ -10,7 +9,7 @@ pub mod snapshot;
 pub mod status;
 pub mod telemetry;
 
-pub use clock::Clock;
 pub use host::{CommandError, Host};
+pub use nightshift_clock::Clock;
 pub use service::{Context, Service};
 pub use signals::Signals;

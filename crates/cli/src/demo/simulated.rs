@@ -98,6 +98,8 @@ async fn start_agents(
         let mut config =
             Config::simulated(vm, gateway.clone(), issued.token, issued.authority_pem, &order_keys);
         config.heartbeat_seconds = HEARTBEAT_SECONDS;
+        // They have the gateway to themselves: whoever misses it comes again at once.
+        config.reconnect_at_most_milliseconds = 1_000;
         config.simulated.bad_patch = bad;
         let (back_end, clock) = (back_end(&config, clock)?, clock.clone());
         let shutdown = stack.shutdown.clone();

@@ -3,8 +3,8 @@
 use crate::back_end::{BackEnd, BackEndError, Package, PlanError, Running, Said, Standing, Trouble};
 use async_trait::async_trait;
 use chrono::Duration;
+use nightshift_clock::Clock;
 use nightshift_domain::patch::{Assessment, Classification, Patch};
-use nightshift_runtime::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 

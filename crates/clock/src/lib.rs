@@ -1,4 +1,6 @@
 //! The one clock of a process. Minds never see it: they are given its time.
+//!
+//! A room of its own, because the agent needs nothing else of what services share.
 
 use chrono::{DateTime, Duration, Utc};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
