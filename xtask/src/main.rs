@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything that CI runs, from a bare machine on. `cargo xtask tools` only fetches the tools.
+//! `cargo xtask package` makes the packages of the agent.
 
+mod package;
 mod steps;
 mod tools;
 
@@ -10,7 +12,8 @@ fn main() -> ExitCode {
     let done = match wish.as_deref() {
         Some("test") => steps::test(),
         Some("tools") => tools::fetch(),
-        _ => Err(anyhow::anyhow!("say `cargo xtask test` or `cargo xtask tools`")),
+        Some("package") => package::package(std::env::args().skip(2)),
+        _ => Err(anyhow::anyhow!("say `cargo xtask test`, `cargo xtask tools` or `cargo xtask package`")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

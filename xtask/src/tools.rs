@@ -10,9 +10,11 @@ const NATS: &str = "2.15.1";
 const BUF: &str = "1.75.0";
 /// What the tests and this program run, each with the package of Debian that brings it. The rest of it is in every
 /// Debian (dpkg, mount, util-linux).
-const DEBIAN: [(&[&str], &str); 2] = [
+const DEBIAN: [(&[&str], &str); 4] = [
     (&["dpkg-scanpackages", "--version"], "dpkg-dev"),
     (&["python3", "-m", "pip", "--version"], "python3-pip"),
+    (&["rpmbuild", "--version"], "rpm"),
+    (&["systemd-analyze", "--version"], "systemd"),
 ];
 
 fn folder() -> PathBuf {

@@ -6,8 +6,8 @@
 mod reader;
 mod writer;
 
-use crate::clock::Clock;
 use crate::snapshot::{Snapshot, Snapshots};
+use nightshift_clock::Clock;
 use nightshift_domain::{Decision, Event, Fact, Mind, Refusal, Time};
 use nightshift_event_log::{AppendError, EventLog, ReadError};
 use reader::Reader;
