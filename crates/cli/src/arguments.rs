@@ -80,6 +80,12 @@ pub enum Command {
         /// A log that `events export` wrote; the installation's own if absent.
         file: Option<PathBuf>,
     },
+    /// A NATS user for each service, who may write its own subjects and no others: secret keys, and the part of
+    /// nats-server's configuration that lets them in.
+    NatsUsers {
+        /// Where they are written; nothing that is there is written over.
+        folder: PathBuf,
+    },
     /// Be the agent, as `nightshift-agent` is: what the machines of `demo --real` run.
     #[command(subcommand, hide = true)]
     Agent(nightshift_agent::command::Command),

@@ -9,6 +9,7 @@ mod enrolment;
 pub mod exit;
 pub mod fleet_file;
 mod live;
+pub mod nats_users;
 pub mod policy_file;
 pub mod real_fleet;
 pub mod stack;
@@ -33,6 +34,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Simulate(wanted) => commands::simulate::run(&wanted, json),
         Command::Explain { vm } => commands::explain::run(vm, &servers, json).await,
         Command::Audit { file } => commands::audit::run(file.as_deref(), &servers, json).await,
+        Command::NatsUsers { folder } => commands::nats_users::run(&folder, json),
         Command::Agent(command) => nightshift_agent::command::run(command).await.map(|()| exit::DONE),
     }
 }

@@ -45,12 +45,46 @@ pub enum Log {
         /// Copies of each partition: 3 where there are three servers.
         #[serde(default = "one")]
         replicas: usize,
+        /// Who the service is to NATS; whom the servers' URLs name if absent.
+        login: Option<Login>,
+        /// How the connection is protected; as the servers' URLs say (`tls://`) if absent.
+        tls: Option<Tls>,
     },
     /// A folder of this machine; for one process only (`nightshift up`).
     Sled {
         /// The folder.
         path: PathBuf,
     },
+}
+
+/// Who a service is to NATS: the server's configuration gives each its own subjects to write.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Login {
+    /// A file with the seed of its nkey, as `nightshift nats-users` writes it.
+    NkeySeed(PathBuf),
+    /// A credentials file (JWT and seed), as operators of decentralised NATS accounts hand out.
+    Credentials(PathBuf),
+}
+
+/// How the connection to NATS is protected.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The authorities that may vouch for the server, in PEM; the system's if absent.
+    pub authorities: Option<PathBuf>,
+    /// The service's certificate with its key, where the server asks for one.
+    pub identity: Option<TlsIdentity>,
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsIdentity {
+    /// The certificate, in PEM.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
 }
 
 /// What a service tells of itself.
@@ -132,7 +166,15 @@ mod tests {
     fn a_good_file_is_read() {
         let config = read(GOOD).unwrap();
         assert_eq!(config.service.regions, ["west"]);
-        assert!(matches!(config.log, Log::Nats { replicas: 1, .. }));
+        assert!(matches!(config.log, Log::Nats { replicas: 1, login: None, .. }));
+    }
+
+    #[test]
+    fn a_service_may_be_somebody_to_nats() {
+        let text = GOOD.replace("[service]", "login = { nkey_seed = \"/k\" }\n[log.tls]\nauthorities = \"/a\"\n[service]");
+        let Log::Nats { login, tls, .. } = read(&text).unwrap().log else { panic!("no NATS") };
+        assert!(matches!(login, Some(Login::NkeySeed(path)) if path == Path::new("/k")));
+        assert_eq!(tls.unwrap().authorities, Some("/a".into()));
     }
 
     #[test]
@@ -142,6 +184,7 @@ mod tests {
             (GOOD.replace("\"nats\"", "\"kafka\""), "log", "kafka"),
             (GOOD.replace("regions = [\"west\"]", "regionz = 1"), "regionz", "regionz"),
             (GOOD.replace("data =", "date ="), "date", "data"),
+            (GOOD.replace("[service]", "login = { password = \"x\" }\n[service]"), "password", "nkey_seed"),
         ];
         for (text, field, value) in cases {
             let error = read(&text).unwrap_err();

@@ -1,11 +1,11 @@
 //! From the command line to a clean end: what a service's `main` consists of.
 
-use crate::config::{self, Config, Log};
+use crate::config::{self, Config, Log, Login, Tls};
 use crate::service::{Context, Service, serve};
 use crate::{Clock, Signals, telemetry};
 use anyhow::Context as _;
 use clap::Parser;
-use nightshift_event_log::{EventLog, NatsLog, NatsOptions, SledLog};
+use nightshift_event_log::{self as event_log, EventLog, NatsLog, NatsOptions, SledLog};
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ where
     let arguments = Arguments::parse();
     let config: Config<S> = config::load(&arguments.config)?;
     let _telemetry = telemetry::start(name, &config.telemetry)?;
-    let (log, signals) = open(&config.log).await?;
+    let (log, signals) = open(name, &config.log).await?;
     let shutdown = CancellationToken::new();
     tokio::spawn(end_on_signal(shutdown.clone()));
     let context = Context {
@@ -69,12 +69,19 @@ where
     serve(name, service, config.listen, shutdown).await
 }
 
-/// Opens the event log, and the signals that go with it.
-pub async fn open(log: &Log) -> anyhow::Result<(Arc<dyn EventLog>, Signals)> {
+/// Opens the event log for this service, and the signals that go with it.
+pub async fn open(name: &str, log: &Log) -> anyhow::Result<(Arc<dyn EventLog>, Signals)> {
     match log {
-        Log::Nats { servers, replicas } => {
-            let options =
-                NatsOptions { servers: servers.clone(), replicas: *replicas, ..NatsOptions::default() };
+        Log::Nats { servers, replicas, login, tls } => {
+            let options = NatsOptions {
+                servers: servers.clone(),
+                replicas: *replicas,
+                login: login.as_ref().map(login_to_nats).unwrap_or_default(),
+                tls: tls.as_ref().map(tls_to_nats).unwrap_or_default(),
+                // Nobody else may listen to its answers.
+                inbox_prefix: Some(format!("_INBOX_{name}")),
+                ..NatsOptions::default()
+            };
             let log =
                 NatsLog::connect(options).await.with_context(|| format!("log.servers = {servers:?}"))?;
             let signals = Signals::over_nats(log.client());
@@ -85,6 +92,18 @@ pub async fn open(log: &Log) -> anyhow::Result<(Arc<dyn EventLog>, Signals)> {
             Ok((Arc::new(log), Signals::in_process()))
         }
     }
+}
+
+fn login_to_nats(login: &Login) -> event_log::Login {
+    match login {
+        Login::NkeySeed(path) => event_log::Login::NkeySeed(path.clone()),
+        Login::Credentials(path) => event_log::Login::Credentials(path.clone()),
+    }
+}
+
+fn tls_to_nats(tls: &Tls) -> event_log::Tls {
+    let identity = tls.identity.as_ref().map(|own| (own.certificate.clone(), own.key.clone()));
+    event_log::Tls { required: true, authorities: tls.authorities.clone(), identity }
 }
 
 /// Ends the process's work when it is told to (SIGTERM, or SIGINT from a keyboard).

@@ -3,7 +3,7 @@
 use crate::tape::Tape;
 use chrono::Duration;
 use nightshift_domain::coordinator::Coordinator;
-use nightshift_domain::explain::Explanation;
+use nightshift_domain::explain::{Explanation, Reason};
 use nightshift_domain::planner::Planner;
 use nightshift_domain::rollout::{Ended, Rollout, Status, Tally};
 use nightshift_domain::run::Standing;
@@ -89,9 +89,9 @@ pub struct Unexplained {
     pub looked_at: u64,
     /// The first.
     pub first: Option<(Time, Explanation)>,
-    /// VMs whose last reason was that a service is about to act, each since when.
+    /// VMs whose last reason was that a service is about to act: that reason, and since when.
     #[serde(skip)]
-    about_to: BTreeMap<VmId, Time>,
+    about_to: BTreeMap<VmId, (Reason, Time)>,
 }
 
 impl Unexplained {
@@ -100,19 +100,22 @@ impl Unexplained {
     pub fn look(&mut self, explanation: &Explanation, now: Time, patience: Duration) {
         self.looked_at += 1;
         let last = explanation.reasons.last();
-        let since = match last {
-            Some(reason) if reason.is_transient => {
-                *self.about_to.entry(explanation.vm.clone()).or_insert(now)
+        let is_stuck = match last.filter(|reason| reason.is_transient) {
+            // Another reason than before is a step further: whoever was about to act has acted.
+            Some(reason) => {
+                let before = self.about_to.remove(&explanation.vm).filter(|(before, _)| before == reason);
+                let (_, since) = before.unwrap_or_else(|| (reason.clone(), now));
+                self.about_to.insert(explanation.vm.clone(), (reason.clone(), since));
+                now - since >= patience
             }
-            _ => {
+            None => {
                 self.about_to.remove(&explanation.vm);
-                now
+                false
             }
         };
         let is_silent = last.is_none_or(|reason| {
             matches!(reason.code.as_str(), "RolloutRunning" | "TurnHeld" | "PhaseWaits")
         });
-        let is_stuck = last.is_some_and(|reason| reason.is_transient) && now - since >= patience;
         if is_silent || is_stuck {
             self.count += 1;
             self.first.get_or_insert_with(|| (now, explanation.clone()));

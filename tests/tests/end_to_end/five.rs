@@ -24,7 +24,8 @@ struct Service {
 }
 
 impl Five {
-    pub fn start(folder: &Path, nats: &str) -> Self {
+    /// Each with the NATS user whose key is in this folder.
+    pub fn start(folder: &Path, nats: &str, users: &Path) -> Self {
         let ports = free_ports(7);
         let at = |index: usize| SocketAddr::from(([127, 0, 0, 1], ports[index]));
         let services = (0..).zip(NAMES).map(|(index, name)| {
@@ -36,9 +37,11 @@ impl Five {
             let data = folder.join(name);
             fs::create_dir_all(&data).unwrap();
             let text = format!(
-                "listen = \"{}\"\ndata = \"{}\"\n[log]\nstore = \"nats\"\nservers = [\"{nats}\"]\n{own}",
+                "listen = \"{}\"\ndata = \"{}\"\n[log]\nstore = \"nats\"\nservers = [\"{nats}\"]\n\
+                 login = {{ nkey_seed = \"{}/{name}.nk\" }}\n{own}",
                 at(index),
-                data.display()
+                data.display(),
+                users.display()
             );
             let (config, log) = (data.join("config.toml"), data.join("output"));
             fs::write(&config, text).unwrap();

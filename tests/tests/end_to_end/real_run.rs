@@ -15,6 +15,7 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -91,9 +92,13 @@ fn on_nats(mut meanwhile: impl AsyncFnMut(&mut Five, Instant)) {
     let folder = open_folder();
     let nats_folder = folder.path().join("nats");
     std::fs::create_dir_all(&nats_folder).unwrap();
-    let nats = NatsServer::start(&nats_folder).unwrap();
+    let users = folder.path().join("users");
+    let made = Command::new(crate::demo::binary("nightshift")).arg("nats-users").arg(&users).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let may = std::fs::read_to_string(users.join("users.conf")).unwrap();
+    let nats = NatsServer::start_with(&nats_folder, &may).unwrap();
     let mut fleet = prepare(folder.path());
-    let mut five = Five::start(folder.path(), &nats.url());
+    let mut five = Five::start(folder.path(), &nats.url(), &users);
     runtime().block_on(async {
         five.ready().await;
         fleet.go_live(&five.servers, five.agents).await.unwrap_or_else(|e| panic!("{e:#}\n{}", five.said()));

@@ -1,0 +1,109 @@
+//! Who may do what on NATS: a user for each service, with the subjects that it writes and no others, and one for readers
+//! of the event stream. A service that is taken over can then record nothing in another's name.
+//!
+//! Users are known by nkeys: the server's configuration holds public keys only.
+
+use nkeys::KeyPair;
+use std::fmt::Write as _;
+
+/// What every service and reader may ask of JetStream, to read any partition.
+const READ: [&str; 6] = [
+    "$JS.FC.>",
+    "$JS.API.STREAM.INFO.*",
+    "$JS.API.STREAM.LIST",
+    "$JS.API.STREAM.MSG.GET.*",
+    "$JS.API.CONSUMER.CREATE.*",
+    "$JS.API.CONSUMER.MSG.NEXT.*.*",
+];
+
+/// What a service needs too: it puts away its consumers when it has read its page.
+const TIDY: &str = "$JS.API.CONSUMER.DELETE.*.*";
+
+/// What a service needs too that writes: a partition's stream is made when its first event is written. An existing one
+/// is neither changed nor emptied by this.
+const MAKE_STREAMS: &str = "$JS.API.STREAM.CREATE.*";
+
+/// What readers need too that keep their place in the stream (durable consumers).
+const KEEP_A_PLACE: [&str; 5] = [
+    "$JS.ACK.>",
+    "$JS.API.INFO",
+    "$JS.API.STREAM.NAMES",
+    "$JS.API.CONSUMER.CREATE.*.>",
+    "$JS.API.CONSUMER.INFO.*.*",
+];
+
+/// A user of NATS.
+pub struct User {
+    /// Its name: the service's, or `reader`.
+    pub name: &'static str,
+    writes: &'static [&'static str],
+    hears: &'static [&'static str],
+}
+
+/// All users; the subjects that each writes are those of the table in the design: one writing service an aggregate.
+pub const USERS: [User; 6] = [
+    User {
+        name: nightshift_rollout_planner::NAME,
+        writes: &["nightshift.v1.fleet.>", "nightshift.v1.rollout.>"],
+        hears: &[],
+    },
+    User {
+        name: nightshift_region_coordinator::NAME,
+        writes: &["nightshift.v1.region.*.run.>", "nightshift.v1.region.*.upkeep.>"],
+        hears: &[],
+    },
+    User {
+        name: nightshift_health_monitor::NAME,
+        writes: &["nightshift.v1.region.*.health.>"],
+        hears: &["nightshift.signals.v1.>"],
+    },
+    User {
+        name: nightshift_agent_gateway::NAME,
+        writes: &["nightshift.v1.region.*.agent.>", "nightshift.signals.v1.>"],
+        hears: &[],
+    },
+    User { name: nightshift_console::NAME, writes: &[], hears: &[] },
+    User { name: "reader", writes: &[], hears: &[] },
+];
+
+impl User {
+    /// Its entry in the server's configuration.
+    fn entry(&self, public_key: &str) -> String {
+        let mut publish: Vec<&str> = self.writes.iter().chain(&READ).copied().collect();
+        if !self.writes.is_empty() {
+            publish.push(MAKE_STREAMS);
+        }
+        let inbox = if self.name == "reader" {
+            publish.extend(KEEP_A_PLACE);
+            // Where clients of every language listen for answers by default.
+            "_INBOX.>".to_owned()
+        } else {
+            publish.push(TIDY);
+            format!("_INBOX_{}.>", self.name)
+        };
+        let hears: Vec<&str> = self.hears.iter().copied().chain([inbox.as_str()]).collect();
+        format!(
+            "    {{ nkey: {public_key}, permissions: {{ # {}\n        publish: [{}]\n        subscribe: [{}]\n    }} }}\n",
+            self.name,
+            list(&publish),
+            list(&hears)
+        )
+    }
+}
+
+/// A key for each user, and the part of the server's configuration that lets them in.
+pub fn issue() -> anyhow::Result<(Vec<(&'static str, String)>, String)> {
+    let mut seeds = Vec::new();
+    let mut entries = String::new();
+    for user in &USERS {
+        let key = KeyPair::new_user();
+        let _infallible = write!(entries, "{}", user.entry(&key.public_key()));
+        seeds.push((user.name, key.seed()?));
+    }
+    let head = "# Written by `nightshift nats-users`: include it in nats-server's configuration.\n";
+    Ok((seeds, format!("{head}authorization {{ users: [\n{entries}] }}\n")))
+}
+
+fn list(subjects: &[&str]) -> String {
+    subjects.iter().map(|subject| format!("\"{subject}\"")).collect::<Vec<_>>().join(", ")
+}
