@@ -12,10 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod features;
 mod image;
+mod kin;
 mod rules;
 
 pub use features::Registration;
 pub use image::Image;
+pub use kin::Kin;
 
 /// The operating system's family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,11 +116,17 @@ pub struct Fleet {
     /// Which subscriptions are, or are about to be, registered for which features.
     #[serde(serialize_with = "features::as_list", deserialize_with = "features::from_list")]
     pub features: BTreeMap<(SubscriptionId, Feature), Registration>,
+    kinship: kin::Kinship,
 }
 
 impl Default for Fleet {
     fn default() -> Self {
-        Self { topology: Topology::empty(), vms: BTreeMap::new(), features: BTreeMap::new() }
+        Self {
+            topology: Topology::empty(),
+            vms: BTreeMap::new(),
+            features: BTreeMap::new(),
+            kinship: kin::Kinship::default(),
+        }
     }
 }
 
@@ -137,10 +145,13 @@ impl Fleet {
                 self.features.remove(&(subscription.clone(), *feature));
             }
             Event::VmRegistered { vm } | Event::VmModelChanged { vm } => {
-                self.vms.insert(vm.id.clone(), vm.clone());
+                let before = self.vms.insert(vm.id.clone(), vm.clone());
+                before.iter().for_each(|before| self.kinship.remove(before));
+                self.kinship.add(vm);
             }
             Event::VmRemoved { vm } => {
-                self.vms.remove(vm);
+                let before = self.vms.remove(vm);
+                before.iter().for_each(|before| self.kinship.remove(before));
             }
             _ => {}
         }
@@ -202,6 +213,11 @@ impl Fleet {
             return Some(Refusal::new("ImageNotSupported", sentence));
         }
         self.feature_refusal(&vm.subscription, Feature::InGuestAutoPatchVMPreview)
+    }
+
+    /// How many VMs of the region are kin.
+    pub fn kin(&self, region: &RegionName, kin: &Kin) -> usize {
+        self.kinship.size(region, kin)
     }
 
     /// The VM's time zone: its own, or its region's. `None` if the region is not in the topology.

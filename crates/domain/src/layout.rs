@@ -1,6 +1,6 @@
 //! How a region's VMs are cut into stages and steps.
 
-use crate::fleet::{Fleet, Placement, Vm};
+use crate::fleet::{Fleet, Kin, Placement, Vm};
 use crate::id::{AvailabilitySetId, SubscriptionId, VmId, ZoneName};
 use crate::window::Window;
 use chrono_tz::Tz;
@@ -33,6 +33,11 @@ impl Member {
             window: fleet.window(vm),
             time_zone: fleet.time_zone(vm)?,
         })
+    }
+
+    /// Who stands in for it.
+    pub fn kin(&self) -> Option<Kin> {
+        Kin::of(&self.placement, &self.subscription)
     }
 
     /// Whether the VM is still so.

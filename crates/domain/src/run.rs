@@ -251,11 +251,12 @@ impl Run {
         let before = std::mem::replace(known, standing);
         before.uncount(&mut self.tally);
         known.count(&mut self.tally);
+        let kin = || self.members.get(vm).and_then(Member::kin);
         if let Standing::InFlight(flight) = &before {
-            self.in_flight.end(&flight.order);
+            self.in_flight.end(&flight.order, kin());
         }
         if let Standing::InFlight(flight) = &*known {
-            self.in_flight.begin(&flight.order);
+            self.in_flight.begin(&flight.order, kin());
         }
         let step = self.step_of.get(vm).and_then(|step| self.steps.get_mut(step));
         if let Some((step, member)) = step.zip(self.members.get(vm)) {

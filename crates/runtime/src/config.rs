@@ -171,7 +171,10 @@ mod tests {
 
     #[test]
     fn a_service_may_be_somebody_to_nats() {
-        let text = GOOD.replace("[service]", "login = { nkey_seed = \"/k\" }\n[log.tls]\nauthorities = \"/a\"\n[service]");
+        let text = GOOD.replace(
+            "[service]",
+            "login = { nkey_seed = \"/k\" }\n[log.tls]\nauthorities = \"/a\"\n[service]",
+        );
         let Log::Nats { login, tls, .. } = read(&text).unwrap().log else { panic!("no NATS") };
         assert!(matches!(login, Some(Login::NkeySeed(path)) if path == Path::new("/k")));
         assert_eq!(tls.unwrap().authorities, Some("/a".into()));

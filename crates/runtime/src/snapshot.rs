@@ -27,7 +27,7 @@ pub struct Snapshot<M> {
 pub struct Snapshots(sled::Db);
 
 /// Changes with the meaning of what is kept: a snapshot of another version is not read.
-const KEY: &str = "mind.v2";
+const KEY: &str = "mind.v3";
 
 impl Snapshots {
     /// Opens the folder. What is damaged is moved aside: the log has it all.

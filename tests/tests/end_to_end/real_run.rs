@@ -93,7 +93,8 @@ fn on_nats(mut meanwhile: impl AsyncFnMut(&mut Five, Instant)) {
     let nats_folder = folder.path().join("nats");
     std::fs::create_dir_all(&nats_folder).unwrap();
     let users = folder.path().join("users");
-    let made = Command::new(crate::demo::binary("nightshift")).arg("nats-users").arg(&users).output().unwrap();
+    let made =
+        Command::new(crate::demo::binary("nightshift")).arg("nats-users").arg(&users).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let may = std::fs::read_to_string(users.join("users.conf")).unwrap();
     let nats = NatsServer::start_with(&nats_folder, &may).unwrap();

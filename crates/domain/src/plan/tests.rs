@@ -16,7 +16,8 @@ fn fleet(regions: &[(&str, u32, Option<&str>)]) -> Fleet {
     };
     let topology = Topology::new(Window::default_off_peak(), regions.iter().map(region)).unwrap();
     let subscription = SubscriptionId::new("sub").unwrap();
-    let mut fleet = Fleet { topology, ..Fleet::default() };
+    let mut fleet = Fleet::default();
+    fleet.topology = topology;
     fleet
         .features
         .insert((subscription.clone(), Feature::InGuestAutoPatchVMPreview), Registration::Registered);

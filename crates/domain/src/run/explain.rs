@@ -64,7 +64,9 @@ impl Run {
                         let sentence = "its health before the patch is known; its window is closed";
                         Reason::new("WindowClosed", sentence, Some(opening.opens))
                     }
-                    Some(opening) if reasons.is_empty() && self.orders_left(ask.policy) == 0 => {
+                    Some(opening)
+                        if reasons.is_empty() && !self.has_room(member, ask, &self.room(ask.policy)) =>
+                    {
                         places_taken(opening)
                     }
                     _ if reasons.is_empty() => {

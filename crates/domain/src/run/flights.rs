@@ -1,11 +1,13 @@
 //! The orders of a run that are not settled, found by what is due: no decision looks at each of them.
 
+use super::progress::as_list;
 use crate::event::Order;
+use crate::fleet::Kin;
 use crate::id::VmId;
 use crate::mind::Time;
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which VMs are in flight.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +16,9 @@ pub(super) struct Flights {
     deadlines: BTreeSet<(Time, VmId)>,
     /// Of them, those with nothing more to wait for.
     over: BTreeSet<VmId>,
+    /// How many of them are kin.
+    #[serde(with = "as_list")]
+    kin: BTreeMap<Kin, usize>,
 }
 
 impl Flights {
@@ -25,11 +30,20 @@ impl Flights {
         self.deadlines.len()
     }
 
-    pub fn begin(&mut self, order: &Order) {
-        self.deadlines.insert((order.deadline, order.vm.clone()));
+    /// How many of these kin are in flight.
+    pub fn of_kin(&self, kin: &Kin) -> usize {
+        self.kin.get(kin).copied().unwrap_or_default()
     }
 
-    pub fn end(&mut self, order: &Order) {
+    pub fn begin(&mut self, order: &Order, kin: Option<Kin>) {
+        self.deadlines.insert((order.deadline, order.vm.clone()));
+        kin.into_iter().for_each(|kin| *self.kin.entry(kin).or_default() += 1);
+    }
+
+    pub fn end(&mut self, order: &Order, kin: Option<Kin>) {
+        if let Some(count) = kin.and_then(|kin| self.kin.get_mut(&kin)) {
+            *count = count.saturating_sub(1);
+        }
         self.deadlines.remove(&(order.deadline, order.vm.clone()));
         self.over.remove(&order.vm);
     }

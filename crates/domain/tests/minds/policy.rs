@@ -105,6 +105,29 @@ fn a_bound_that_is_lowered_holds_for_those_already_called() {
 }
 
 #[test]
+fn those_that_are_left_are_never_all_in_flight() {
+    let mut world = World::new(topology(&[], &["a"]), (1..=3).map(|n| vm("a", n)).collect());
+    world.start("one", Policy { batch_percent: 100, ..policy() });
+    let started = |event: &Event| matches!(event, Event::StepStarted { vms, .. } if vms.len() == 2);
+    world.run_while(1, |_, _| Fate::Healthy, |world| world.count(started) == 0);
+    assert_eq!(world.count(started), 1, "a batch of two, one to stand in for them");
+    // The one that was to stand in leaves before the night.
+    let left = world.planner.remove_vm(&crate::world::vm_id("a-3"));
+    world.wish(left);
+    world.run(3, |_, _| Fate::Healthy);
+    let mut flying = std::collections::BTreeSet::new();
+    for fact in &world.facts {
+        match &fact.event {
+            Event::OrderPlaced { order } => flying.insert(order.vm.clone()),
+            Event::VmSettled { vm, .. } => flying.remove(vm),
+            _ => continue,
+        };
+        assert!(flying.len() < 2, "both that are left are in flight at {}", fact.at);
+    }
+    assert_eq!(world.orders().len(), 2);
+}
+
+#[test]
 fn where_the_policy_goes_on_a_bad_region_ends_alone() {
     let vms = ["a", "b", "c"].into_iter().flat_map(|name| (1..=6).map(move |n| vm(name, n))).collect();
     let mut world = World::new(topology(&[], &["a", "b", "c"]), vms);

@@ -2,6 +2,7 @@
 
 use super::{Ask, Fits, Run};
 use crate::event::{Event, Order};
+use crate::fleet::Kin;
 use crate::health::Baseline;
 use crate::id::{OrderId, VmId};
 use crate::layout::{Member, Step};
@@ -10,14 +11,17 @@ use crate::policy::Policy;
 use crate::run::Standing;
 use crate::run::time_limits::baseline_overdue;
 use crate::window::Opening;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// What the policy's `max_in_flight` leaves to the region.
-struct Room {
-    /// VMs that may still be called.
+/// What may still begin in the region.
+pub(in crate::run) struct Room {
+    /// VMs that may still be called, by the policy's `max_in_flight`.
     calls: usize,
-    /// VMs that may still be ordered: fewer than were called where the bound was lowered since.
+    /// VMs that may still be ordered, by the same: fewer than were called where the bound was lowered since.
     orders: usize,
+    /// Kin that are ordered by this very decision.
+    kin: BTreeMap<Kin, usize>,
 }
 
 enum Next {
@@ -35,15 +39,26 @@ impl Run {
         ask: &Ask<'_>,
     ) -> Vec<Event> {
         let mut fits = Fits::new(now, ask.policy);
-        let taken: usize = self.steps.values().map(|step| step.taken).sum();
-        let most = ask.policy.max_in_flight.map_or(usize::MAX, |most| most as usize);
-        let mut room = Room { calls: most.saturating_sub(taken), orders: self.orders_left(ask.policy) };
+        let mut room = self.room(ask.policy);
         steps.flat_map(|step| self.advance_step(step, now, ask, &mut fits, &mut room)).collect()
     }
 
-    /// How many VMs may still be ordered by the policy's `max_in_flight`.
-    pub(in crate::run) fn orders_left(&self, policy: &Policy) -> usize {
-        policy.max_in_flight.map_or(usize::MAX, |most| (most as usize).saturating_sub(self.in_flight.len()))
+    pub(in crate::run) fn room(&self, policy: &Policy) -> Room {
+        let taken: usize = self.steps.values().map(|step| step.taken).sum();
+        let most = policy.max_in_flight.map_or(usize::MAX, |most| most as usize);
+        let orders = most.saturating_sub(self.in_flight.len());
+        Room { calls: most.saturating_sub(taken), orders, kin: BTreeMap::new() }
+    }
+
+    /// Whether a VM may be ordered by the policy's bound, and without putting all of its kin in flight: some may have
+    /// left the fleet since the batches were cut.
+    pub(in crate::run) fn has_room(&self, member: &Member, ask: &Ask<'_>, room: &Room) -> bool {
+        let leaves_one = member.kin().is_none_or(|kin| {
+            let size = ask.fleet.kin(&self.region, &kin);
+            let flying = self.in_flight.of_kin(&kin) + room.kin.get(&kin).copied().unwrap_or_default();
+            size < 2 || flying + 1 < size
+        });
+        room.orders > 0 && leaves_one
     }
 
     fn advance_step(
@@ -123,10 +138,11 @@ impl Run {
                 Some(opening) if opening.opens > now => Next::Wait,
                 Some(opening) => match standing {
                     Standing::Baselined { at, .. } if now - *at <= ask.policy.silence => {
-                        if room.orders == 0 {
+                        if !self.has_room(member, ask, room) {
                             return Next::Wait;
                         }
                         room.orders -= 1;
+                        member.kin().into_iter().for_each(|kin| *room.kin.entry(kin).or_default() += 1);
                         Next::Do(Box::new(Event::OrderPlaced { order: self.order(vm, opening, now, ask) }))
                     }
                     _ => Next::Call,
