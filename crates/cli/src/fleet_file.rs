@@ -89,10 +89,7 @@ impl DeclaredFleet {
     /// The fleet that it will be once it is declared.
     pub fn into_fleet(self) -> Fleet {
         let registered = |feature| (feature, Registration::Registered);
-        Fleet {
-            topology: self.topology,
-            vms: self.vms.into_iter().map(|vm| (vm.id.clone(), vm)).collect(),
-            features: self.features.into_iter().map(registered).collect(),
-        }
+        let vms = self.vms.into_iter();
+        Fleet::new(self.topology, vms, self.features.into_iter().map(registered).collect())
     }
 }

@@ -99,8 +99,7 @@ fn fleet(vms: u32) -> Result<Fleet, Box<dyn Error>> {
         regions.push(Region { name: name(region)?, time_zone: chrono_tz::Tz::UTC, pair, zones });
     }
     let topology = Topology::new(Window::default_off_peak(), regions)?;
-    let mut fleet = Fleet::default();
-    fleet.topology = topology;
+    let mut fleet = Fleet::new(topology, [], BTreeMap::new());
     let subscriptions: Vec<_> = (0..20)
         .map(|number| SubscriptionId::new(format!("subscription-{number:02}")))
         .collect::<Result<_, _>>()?;

@@ -121,16 +121,29 @@ pub struct Fleet {
 
 impl Default for Fleet {
     fn default() -> Self {
-        Self {
-            topology: Topology::empty(),
-            vms: BTreeMap::new(),
-            features: BTreeMap::new(),
-            kinship: kin::Kinship::default(),
-        }
+        Self::new(Topology::empty(), [], BTreeMap::new())
     }
 }
 
 impl Fleet {
+    /// A fleet of these VMs.
+    pub fn new(
+        topology: Topology,
+        vms: impl IntoIterator<Item = Vm>,
+        features: BTreeMap<(SubscriptionId, Feature), Registration>,
+    ) -> Self {
+        let mut fleet = Self { topology, vms: BTreeMap::new(), features, kinship: kin::Kinship::default() };
+        vms.into_iter().for_each(|vm| fleet.put(vm));
+        fleet
+    }
+
+    fn put(&mut self, vm: Vm) {
+        self.kinship.add(&vm);
+        if let Some(before) = self.vms.insert(vm.id.clone(), vm) {
+            self.kinship.remove(&before);
+        }
+    }
+
     /// Takes a fact of the fleet; others are passed over.
     pub fn apply(&mut self, fact: &Fact) {
         match &fact.event {
@@ -144,11 +157,7 @@ impl Fleet {
             Event::FeatureUnregistered { subscription, feature } => {
                 self.features.remove(&(subscription.clone(), *feature));
             }
-            Event::VmRegistered { vm } | Event::VmModelChanged { vm } => {
-                let before = self.vms.insert(vm.id.clone(), vm.clone());
-                before.iter().for_each(|before| self.kinship.remove(before));
-                self.kinship.add(vm);
-            }
+            Event::VmRegistered { vm } | Event::VmModelChanged { vm } => self.put(vm.clone()),
             Event::VmRemoved { vm } => {
                 let before = self.vms.remove(vm);
                 before.iter().for_each(|before| self.kinship.remove(before));

@@ -16,8 +16,7 @@ fn fleet(regions: &[(&str, u32, Option<&str>)]) -> Fleet {
     };
     let topology = Topology::new(Window::default_off_peak(), regions.iter().map(region)).unwrap();
     let subscription = SubscriptionId::new("sub").unwrap();
-    let mut fleet = Fleet::default();
-    fleet.topology = topology;
+    let mut fleet = Fleet::new(topology, [], BTreeMap::new());
     fleet
         .features
         .insert((subscription.clone(), Feature::InGuestAutoPatchVMPreview), Registration::Registered);
