@@ -1,25 +1,23 @@
-//! Who the agent is: a key that was made on the machine, and the certificate that the gateway gave for a token.
+//! Who the agent is: a key that was made on the machine, and the certificate that the gateway gave for it. The first for a
+//! token; each later one, for a key of its own, because the key before asks for it.
+
+mod papers;
 
 use crate::config::Config;
-use crate::store::{Secrecy, Store, StoreError};
-use nightshift_protocol::agent::v1::EnrolRequest;
+use crate::store::{Store, StoreError};
+use chrono::Utc;
 use nightshift_protocol::agent::v1::agent_gateway_service_client::AgentGatewayServiceClient;
-use rcgen::{CertificateParams, DnType, KeyPair};
-use serde::{Deserialize, Serialize};
+use nightshift_protocol::agent::v1::{EnrolRequest, RenewRequest};
+use nightshift_protocol::renewal::signed_bytes;
+pub(crate) use papers::Papers;
+use papers::{Certificate, Wallet};
+use rcgen::{CertificateParams, DnType, KeyPair, PublicKeyData as _, SigningKey as _};
+use std::error::Error;
 use std::time::Duration;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate as Pem, Channel, ClientTlsConfig, Endpoint, Identity};
 
 /// The name in the gateway's certificate, whatever address it is reached by.
 const SERVER_NAME: &str = "nightshift-gateway";
-const KEY: &str = "identity/key.pem";
-const ENROLMENT: &str = "identity/enrolment.json";
-
-/// The certificate, with the token that it was given for: a new token in the configuration asks to enrol anew.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Enrolment {
-    token: String,
-    certificate_pem: String,
-}
 
 /// Why there is no session; each is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -34,82 +32,132 @@ pub(crate) enum LinkError {
     Transport(#[from] tonic::transport::Error),
     #[error("the gateway refused the enrolment ({:?}): {}", .0.code(), .0.message())]
     Enrolment(tonic::Status),
-    #[error("the session ended ({:?}): {}", .0.code(), .0.message())]
+    #[error("the gateway refused to renew the certificate ({:?}): {}", .0.code(), .0.message())]
+    Renewal(tonic::Status),
+    #[error("the session ended ({:?}): {}", .0.code(), causes(.0))]
     Session(#[from] tonic::Status),
     #[error("the gateway broke the protocol: {0}")]
     Protocol(&'static str),
 }
 
-/// A connection with the machine's own certificate; enrols first where that is still to be done.
-pub(crate) async fn connect(config: &Config, store: &Store) -> Result<Channel, LinkError> {
-    let authority = config.authority_pem().map_err(LinkError::Config)?;
-    let key_pem = key(store)?;
-    let certificate_pem = certificate(config, store, &authority, &key_pem).await?;
-    let identity = Identity::from_pem(certificate_pem, key_pem);
-    Ok(endpoint(config, tls(&authority).identity(identity))?.connect().await?)
-}
-
-async fn certificate(
-    config: &Config,
-    store: &Store,
-    authority: &str,
-    key_pem: &str,
-) -> Result<String, LinkError> {
-    let enrolment: Option<Enrolment> = match store.get(ENROLMENT)? {
-        Some(bytes) => {
-            Some(serde_json::from_slice(&bytes).map_err(|error| StoreError::new(ENROLMENT, error))?)
-        }
-        None => None,
-    };
-    let token = config.enrolment_token().map_err(LinkError::Config)?;
-    match (enrolment, token) {
-        (Some(known), None) => Ok(known.certificate_pem),
-        (Some(known), Some(token)) if known.token == token => Ok(known.certificate_pem),
-        (None, None) => {
-            Err(LinkError::Config("`token`: none is given, and the machine is not enrolled".into()))
-        }
-        (known, Some(token)) => match (enrol(config, store, authority, key_pem, token).await, known) {
-            // A token that is no good must not cut off a machine that is enrolled.
-            (Err(error @ LinkError::Enrolment(_)), Some(known)) => {
-                tracing::warn!(%error, "going on with the certificate that the machine has");
-                Ok(known.certificate_pem)
+impl LinkError {
+    /// Whether the gateway does not take the certificate that was shown.
+    fn of_certificate(&self) -> bool {
+        use tonic::Code::{PermissionDenied, Unauthenticated};
+        let alert = |error: &dyn Error| causes(error).contains("received fatal alert");
+        match self {
+            Self::Session(status) => {
+                matches!(status.code(), PermissionDenied | Unauthenticated) || alert(status)
             }
-            (result, _) => result,
-        },
+            Self::Transport(error) => alert(error),
+            _ => false,
+        }
     }
 }
 
-async fn enrol(
+/// A connection with the machine's own certificate, and whose that is; enrols or renews first where that is due.
+pub(crate) async fn connect(config: &Config, store: &Store) -> Result<(Channel, Papers), LinkError> {
+    let mut wallet = Wallet::open(store)?;
+    if let Some(token) = config.enrolment_token().map_err(LinkError::Config)?
+        && wallet.current.token.as_ref() != Some(&token)
+    {
+        match enrol(config, &mut wallet, token).await {
+            // A token that is no good must not cut off a machine that is enrolled.
+            Err(error @ LinkError::Enrolment(_)) if wallet.current.certificate.is_some() => {
+                tracing::warn!(%error, "going on with the certificate that the machine has");
+            }
+            result => result?,
+        }
+    }
+    let Some(certificate) = &wallet.current.certificate else {
+        let why = "`token`: none is given, and the machine is not enrolled";
+        return Err(LinkError::Config(why.into()));
+    };
+    // It is of no use any more, by this machine's clock or because the gateway said so.
+    if !wallet.has_next() && (wallet.current.rejected || certificate.has_ended(Utc::now())) {
+        let anonymous = endpoint(config, tls(config)?)?.connect().await?;
+        renew(config, &mut wallet, anonymous).await?;
+    }
+    let papers = wallet.newest().clone();
+    let certificate_pem = papers.certificate.as_ref().map(|certificate| certificate.pem.clone());
+    let identity = Identity::from_pem(certificate_pem.unwrap_or_default(), &papers.key_pem);
+    Ok((endpoint(config, tls(config)?.identity(identity))?.connect().await?, papers))
+}
+
+/// These papers led to a session: the ones before are needed no more.
+pub(crate) fn proved(store: &Store, papers: &Papers) -> Result<(), StoreError> {
+    Wallet::open(store)?.proved(papers)
+}
+
+/// The session did not come about, or ended: a certificate that the gateway does not take is not shown again.
+pub(crate) fn failed(store: &Store, error: &LinkError) -> Result<(), StoreError> {
+    if error.of_certificate() { Wallet::open(store)?.rejected() } else { Ok(()) }
+}
+
+/// Waits until the certificate is to be renewed, and renews it; returns when there is a new one to connect with.
+pub(crate) async fn renew_in_time(
     config: &Config,
     store: &Store,
-    authority: &str,
-    key_pem: &str,
-    token: String,
-) -> Result<String, LinkError> {
+    papers: &Papers,
+    channel: Channel,
+) -> Result<(), LinkError> {
+    let Some(renew_at) = papers.certificate.as_ref().and_then(Certificate::renew_at) else {
+        return std::future::pending().await;
+    };
+    // Certificates go by the machine's clock, whatever the fleet's is. In naps, because a clock can be set.
+    let clock = nightshift_clock::Clock::system();
+    clock.sleep_until(renew_at).await;
+    let mut wait = FIRST_RETRY;
+    loop {
+        let mut wallet = Wallet::open(store)?;
+        match renew(config, &mut wallet, channel.clone()).await {
+            Err(LinkError::Renewal(status)) => {
+                tracing::warn!(code = ?status.code(), message = status.message(), ?wait, "not renewed: later again");
+                tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+                wait = (wait * 2).min(LONGEST_RETRY);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Between two tries to renew a certificate.
+const FIRST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
+
+async fn enrol(config: &Config, wallet: &mut Wallet<'_>, token: String) -> Result<(), LinkError> {
     let request = EnrolRequest {
         vm: config.vm.to_string(),
         token: token.clone(),
-        certificate_request_pem: request(config, key_pem)?,
+        certificate_request_pem: request(config, &wallet.current.key_pem)?,
     };
-    let channel = endpoint(config, tls(authority))?.connect().await?;
+    let channel = endpoint(config, tls(config)?)?.connect().await?;
     let response =
         AgentGatewayServiceClient::new(channel).enrol(request).await.map_err(LinkError::Enrolment)?;
-    let certificate_pem = response.into_inner().certificate_pem;
-    let enrolment = Enrolment { token, certificate_pem: certificate_pem.clone() };
-    let bytes = serde_json::to_vec_pretty(&enrolment).map_err(|error| StoreError::new(ENROLMENT, error))?;
-    store.put(ENROLMENT, &bytes, Secrecy::Secret)?;
+    let response = response.into_inner();
+    let certificate = Certificate::new(response.certificate_pem, response.lifetime_seconds, Utc::now());
+    wallet.enrolled(token, certificate)?;
     tracing::info!(vm = %config.vm, "enrolled");
-    Ok(certificate_pem)
+    Ok(())
 }
 
-/// The machine's key; made and kept before anything is asked for with it.
-fn key(store: &Store) -> Result<String, LinkError> {
-    if let Some(bytes) = store.get(KEY)? {
-        return Ok(String::from_utf8_lossy(&bytes).into_owned());
-    }
-    let pem = KeyPair::generate()?.serialize_pem();
-    store.put(KEY, pem.as_bytes(), Secrecy::Secret)?;
-    Ok(pem)
+/// Asks for a certificate for a new key, which the current one vouches for. Asked again after a crash, it is for the same
+/// new key.
+async fn renew(config: &Config, wallet: &mut Wallet<'_>, channel: Channel) -> Result<(), LinkError> {
+    let current = KeyPair::from_pem(&wallet.current.key_pem)?;
+    let certificate_request_pem = request(config, &wallet.next_key()?)?;
+    let signature = current.sign(&signed_bytes(config.vm.as_str(), &certificate_request_pem))?;
+    let request = RenewRequest {
+        vm: config.vm.to_string(),
+        certificate_request_pem,
+        public_key: current.subject_public_key_info(),
+        signature,
+    };
+    let response = AgentGatewayServiceClient::new(channel).renew(request).await.map_err(LinkError::Renewal)?;
+    let response = response.into_inner();
+    wallet.renewed(Certificate::new(response.certificate_pem, response.lifetime_seconds, Utc::now()))?;
+    tracing::info!(vm = %config.vm, "certificate renewed");
+    Ok(())
 }
 
 /// Of the request the gateway believes nothing but the key; the name is for people who read it.
@@ -119,8 +167,10 @@ fn request(config: &Config, key_pem: &str) -> Result<String, LinkError> {
     Ok(params.serialize_request(&KeyPair::from_pem(key_pem)?)?.pem()?)
 }
 
-fn tls(authority: &str) -> ClientTlsConfig {
-    ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)).domain_name(SERVER_NAME)
+/// Believes a gateway of the pinned authority, and no other.
+fn tls(config: &Config) -> Result<ClientTlsConfig, LinkError> {
+    let authority = config.authority_pem().map_err(LinkError::Config)?;
+    Ok(ClientTlsConfig::new().ca_certificate(Pem::from_pem(authority)).domain_name(SERVER_NAME))
 }
 
 fn endpoint(config: &Config, tls: ClientTlsConfig) -> Result<Endpoint, LinkError> {
@@ -135,8 +185,7 @@ fn endpoint(config: &Config, tls: ClientTlsConfig) -> Result<Endpoint, LinkError
 }
 
 /// The transport's own words are "transport error": what happened is in the causes.
-fn causes(error: &tonic::transport::Error) -> String {
-    let first: &dyn std::error::Error = error;
-    let chain = std::iter::successors(Some(first), |error| error.source());
+fn causes(error: &dyn Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

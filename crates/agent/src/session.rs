@@ -29,6 +29,13 @@ const WELCOME_WITHIN: Duration = Duration::from_secs(30);
 
 type Outbox = mpsc::Sender<wire::SessionRequest>;
 
+/// How a session ended that did not fail.
+enum Ended {
+    ByGateway,
+    /// There is a new certificate to begin the next one with.
+    Renewed,
+}
+
 /// The agent's side of its sessions.
 pub(crate) struct Link {
     pub(crate) config: Config,
@@ -49,9 +56,13 @@ impl Link {
         loop {
             let mut welcomed = false;
             let error = match self.converse(&mut welcomed).await {
-                Ok(()) => LinkError::Protocol("it ended the session"),
+                Ok(Ended::Renewed) => continue,
+                Ok(Ended::ByGateway) => LinkError::Protocol("it ended the session"),
                 Err(error) => error,
             };
+            if let Err(error) = identity::failed(&self.store, &error) {
+                tracing::error!(%error, "the agent's state cannot be kept");
+            }
             failures = if welcomed { 0 } else { failures + 1 };
             let wait = backoff::wait(failures, self.config.longest_backoff(), rand::random());
             tracing::warn!(vm = %self.config.vm, %error, ?wait, "no session with the gateway");
@@ -60,20 +71,24 @@ impl Link {
         }
     }
 
-    async fn converse(&self, welcomed: &mut bool) -> Result<(), LinkError> {
-        let channel = identity::connect(&self.config, &self.store).await?;
+    async fn converse(&self, welcomed: &mut bool) -> Result<Ended, LinkError> {
+        let (channel, papers) = identity::connect(&self.config, &self.store).await?;
         let (outbox, requests) = mpsc::channel(OUTBOX);
         send(&outbox, Up::Hello(self.hello()?)).await?;
-        let mut client = AgentGatewayServiceClient::new(channel);
+        let mut client = AgentGatewayServiceClient::new(channel.clone());
         let mut responses = client.session(ReceiverStream::new(requests)).await?.into_inner();
         self.welcome(&mut responses).await?;
         *welcomed = true;
+        identity::proved(&self.store, &papers)?;
         tracing::info!(vm = %self.config.vm, "in session with the gateway");
         // Side by side: who waits to send must go on receiving, or two full queues wait for each other.
         tokio::select! {
-            result = self.receive(responses) => result,
-            result = self.send_reports(&outbox) => result,
-            result = self.send_heartbeats(&outbox) => result,
+            result = self.receive(responses) => result.map(|()| Ended::ByGateway),
+            result = self.send_reports(&outbox) => result.map(|()| Ended::ByGateway),
+            result = self.send_heartbeats(&outbox) => result.map(|()| Ended::ByGateway),
+            result = identity::renew_in_time(&self.config, &self.store, &papers, channel) => {
+                result.map(|()| Ended::Renewed)
+            }
         }
     }
 

@@ -128,6 +128,9 @@ pub enum Event {
     EnrolmentTokenIssued { vm: VmId, token_sha256: String, expires: Time },
     /// The token was used up by the one who holds this public key (its SHA-256 in hex, of the DER form of RFC 5280).
     AgentEnrolled { vm: VmId, token_sha256: String, key_sha256: String },
+    /// A certificate was given for this key until `ends` (by the machine's own clock, as certificates are): at the enrolment,
+    /// and when `former_sha256`, the key before it, asked for another.
+    AgentCertified { vm: VmId, key_sha256: String, former_sha256: String, ends: Time },
     /// The agent spoke for the first time since its machine's boot.
     AgentConnected { vm: VmId, identity: AgentIdentity },
     /// Native automatic updates are off, Nightshift patches from now on (REQUIREMENTS.md D2, D3).
@@ -208,6 +211,7 @@ impl Event {
             OrderPlaced { order } => ("run", order.rollout.to_string()),
             EnrolmentTokenIssued { vm, .. }
             | AgentEnrolled { vm, .. }
+            | AgentCertified { vm, .. }
             | AgentConnected { vm, .. }
             | AgentEnabled { vm, .. }
             | AgentAssessed { vm, .. }
@@ -238,6 +242,7 @@ impl Event {
             | VmSettled { vm, .. }
             | EnrolmentTokenIssued { vm, .. }
             | AgentEnrolled { vm, .. }
+            | AgentCertified { vm, .. }
             | AgentConnected { vm, .. }
             | AgentEnabled { vm, .. }
             | AgentAssessed { vm, .. }

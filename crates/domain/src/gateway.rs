@@ -1,5 +1,7 @@
 //! The mind of agent-gateway: who may speak for which VM, which orders wait for it, which reports are stored.
 
+mod enrolment;
+
 use crate::agent::{AgentIdentity, InstallReport, RefusedOrder, Requirement};
 use crate::event::{Chain, Event, Order, Partition};
 use crate::fleet::{Feature, Fleet};
@@ -8,6 +10,8 @@ use crate::mind::{Decision, Fact, Follow, Mind, Time};
 use crate::patch::Assessment;
 use crate::refusal::Refusal;
 use crate::rollout::Actor;
+use chrono::Duration;
+use enrolment::Enrolment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,14 +37,6 @@ pub struct Agent {
     orders: BTreeMap<OrderId, Known>,
     /// It is to assess its machine, not later than this.
     assess: Option<Time>,
-}
-
-/// How an agent enrolled; both are SHA-256 in hex.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Enrolment {
-    token: String,
-    /// The only key that may speak for the VM.
-    key: String,
 }
 
 /// An order, and how far the agent said it is.
@@ -97,9 +93,14 @@ impl Mind for Gateway {
             Event::AgentEnrolled { vm, token_sha256, key_sha256 } => {
                 let agent = self.agent(vm);
                 agent.token = None;
-                agent.enrolment = Some(Enrolment { token: token_sha256.clone(), key: key_sha256.clone() });
+                agent.enrolment = Some(Enrolment::new(token_sha256, key_sha256));
                 // A machine that enrols anew begins a new line of reports.
                 agent.last_report = 0;
+            }
+            Event::AgentCertified { vm, key_sha256, former_sha256, ends } => {
+                if let Some(enrolment) = &mut self.agent(vm).enrolment {
+                    enrolment.certified(key_sha256, former_sha256, *ends);
+                }
             }
             Event::AssessmentsRequested { vms, not_after, .. } => {
                 vms.iter().for_each(|vm| self.agent(vm).assess = Some(*not_after));
@@ -156,18 +157,19 @@ impl Gateway {
         self.fact(vm, Event::EnrolmentTokenIssued { vm: vm.clone(), token_sha256, expires })
     }
 
-    /// Trades a token for the right to speak for the VM with this key; nothing if that was done before, so that an
-    /// agent that lost the answer asks again.
+    /// Trades a token for the right to speak for the VM with this key, and for a certificate until `ends`; nothing if that
+    /// was done before, so that an agent that lost the answer asks again.
     pub fn enrol(
         &self,
         vm: &VmId,
         token_sha256: &str,
         key_sha256: &str,
+        ends: Time,
         now: Time,
     ) -> Result<Option<Decision>, Refusal> {
         let agent = self.agents.get(vm);
-        let enrolment = Enrolment { token: token_sha256.to_owned(), key: key_sha256.to_owned() };
-        if agent.is_some_and(|agent| agent.enrolment.as_ref() == Some(&enrolment)) {
+        let known = agent.and_then(|agent| agent.enrolment.as_ref());
+        if known.is_some_and(|known| known.is(token_sha256, key_sha256)) {
             return Ok(None);
         }
         let token = agent.and_then(|agent| agent.token.as_ref());
@@ -176,19 +178,51 @@ impl Gateway {
             let sentence = format!("the token is not good for VM \"{vm}\": it is wrong, used up or too old");
             return Err(Refusal::new("InvalidEnrolmentToken", sentence));
         }
-        let Enrolment { token: token_sha256, key: key_sha256 } = enrolment;
-        self.fact(vm, Event::AgentEnrolled { vm: vm.clone(), token_sha256, key_sha256 }).map(Some)
+        let (token_sha256, key_sha256) = (token_sha256.to_owned(), key_sha256.to_owned());
+        let enrolled = Event::AgentEnrolled { vm: vm.clone(), token_sha256, key_sha256: key_sha256.clone() };
+        let mut decision = self.fact(vm, enrolled)?;
+        let former_sha256 = key_sha256.clone();
+        decision.events.push(Event::AgentCertified { vm: vm.clone(), key_sha256, former_sha256, ends });
+        Ok(Some(decision))
+    }
+
+    /// Gives the VM another certificate, for this new key and until `ends`, because the key that it has asks for it (who asks
+    /// has proved to hold it); nothing if that was done before. `now` is by the machine's own clock, as certificates are.
+    ///
+    /// # Errors
+    /// `KeyNotCurrent`; `CertificateEnded` if the certificate of the key that asks ended longer than `grace` ago.
+    pub fn renew(
+        &self,
+        vm: &VmId,
+        asking: &str,
+        new: &str,
+        ends: Time,
+        now: Time,
+        grace: Duration,
+    ) -> Result<Option<Decision>, Refusal> {
+        let known = self.agents.get(vm).and_then(|agent| agent.enrolment.as_ref());
+        let known = known.ok_or_else(|| not_current(vm))?;
+        let ended = known.until(asking, grace).ok_or_else(|| not_current(vm))?;
+        if now > ended {
+            let sentence = format!(
+                "the certificate of VM \"{vm}\" ended too long ago: it could be renewed until {ended}. Enrol the VM \
+                 anew with a token from `nightshift vm token {vm}`"
+            );
+            return Err(Refusal::new("CertificateEnded", sentence));
+        }
+        if known.was_certified(new, asking) {
+            return Ok(None);
+        }
+        let (key_sha256, former_sha256) = (new.to_owned(), asking.to_owned());
+        self.fact(vm, Event::AgentCertified { vm: vm.clone(), key_sha256, former_sha256, ends }).map(Some)
     }
 
     /// Whether this key may speak for the VM.
     pub fn authenticate(&self, vm: &VmId, key_sha256: &str) -> Result<(), Refusal> {
-        match self.agents.get(vm).and_then(|agent| agent.enrolment.as_ref()) {
-            Some(known) if known.key == key_sha256 => Ok(()),
-            _ => {
-                let sentence =
-                    format!("the certificate's key is not the one that VM \"{vm}\" enrolled with last");
-                Err(Refusal::new("KeyNotCurrent", sentence))
-            }
+        let known = self.agents.get(vm).and_then(|agent| agent.enrolment.as_ref());
+        match known.filter(|known| known.speaks_with(key_sha256)) {
+            Some(_) => Ok(()),
+            None => Err(not_current(vm)),
         }
     }
 
@@ -308,6 +342,11 @@ impl Gateway {
             change(known);
         }
     }
+}
+
+fn not_current(vm: &VmId) -> Refusal {
+    let sentence = format!("the certificate's key is not the one that VM \"{vm}\" was last given one for");
+    Refusal::new("KeyNotCurrent", sentence)
 }
 
 impl Report {

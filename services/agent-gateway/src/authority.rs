@@ -1,7 +1,7 @@
 //! The gateway's own certificate authority: it signs the gateway's certificate and those of the agents.
 
 use anyhow::Context as _;
-use chrono::{Datelike as _, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use nightshift_domain::VmId;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
@@ -59,12 +59,13 @@ impl Authority {
             .client_auth_optional(true))
     }
 
-    /// A certificate for the key of this request. Of the request nothing but the key is believed.
+    /// A certificate for the key of this request, good until `ends`. Of the request nothing but the key is believed.
     /// Gives it with the SHA-256 of that key.
     pub(crate) fn certify(
         &self,
         vm: &VmId,
         request_pem: &str,
+        ends: DateTime<Utc>,
     ) -> anyhow::Result<(rcgen::Certificate, String)> {
         let mut request = CertificateSigningRequestParams::from_pem(request_pem)?;
         let mut params = CertificateParams::default();
@@ -72,7 +73,7 @@ impl Authority {
         params.subject_alt_names = vec![SanType::URI(format!("{VM_URI}{vm}").try_into()?)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.not_after = next_year();
+        params.not_after = time::OffsetDateTime::from_unix_timestamp(ends.timestamp())?;
         request.params = params;
         let key = sha256(&request.public_key.subject_public_key_info());
         Ok((request.signed_by(&self.issuer)?, key))
@@ -118,7 +119,7 @@ fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Certificates are good for a year, by the machine's clock: TLS knows no other.
+/// The gateway's own certificate, made at each of its starts, is good for a year, by the machine's clock: TLS knows no other.
 fn next_year() -> time::OffsetDateTime {
     let today = Utc::now().date_naive();
     // The first of the month: 29 February has no next year.
@@ -138,7 +139,7 @@ mod tests {
         claims.subject_alt_names = vec![SanType::URI(format!("{VM_URI}another").try_into().unwrap())];
         let request = claims.serialize_request(&key).unwrap().pem().unwrap();
         let vm = VmId::new("vm-1").unwrap();
-        let (certificate, key) = authority.certify(&vm, &request).unwrap();
+        let (certificate, key) = authority.certify(&vm, &request, Utc::now() + chrono::Duration::days(7)).unwrap();
         assert_eq!(speaker(certificate.der()), Some((vm, key)));
     }
 

@@ -4,6 +4,8 @@
 //! report is acknowledged only when it is in the log.
 
 use crate::authority::{Authority, sha256, speaker};
+use crate::renewal::{self, Terms};
+use chrono::Utc;
 use futures::Stream;
 use nightshift_domain::agent::{AgentIdentity, RefusedOrder};
 use nightshift_domain::event::Order;
@@ -37,6 +39,7 @@ pub(crate) struct Sessions {
     clock: Clock,
     signals: Signals,
     authority: Arc<Authority>,
+    terms: Terms,
     live: Arc<Mutex<BTreeMap<VmId, Outbox>>>,
 }
 
@@ -55,17 +58,36 @@ impl AgentGatewayService for Sessions {
     ) -> Result<Response<wire::EnrolResponse>, Status> {
         let request = request.into_inner();
         let vm = VmId::new(request.vm).map_err(invalid)?;
-        let (certificate, key) = self
-            .authority
-            .certify(&vm, &request.certificate_request_pem)
-            .map_err(|error| invalid(format!("certificate_request_pem: {error:#}")))?;
+        let ends = self.terms.end();
+        let (certificate, key) = self.certify(&vm, &request.certificate_request_pem, ends)?;
         let token = sha256(request.token.as_bytes());
         let enrol = move |gateway: &Gateway, now| {
-            gateway.enrol(&vm, &token, &key, now).map(|decision| decision.into_iter().collect())
+            gateway.enrol(&vm, &token, &key, ends, now).map(|decision| decision.into_iter().collect())
         };
         self.host.command(enrol).await?;
         let authority_pem = self.authority.certificate_pem().to_owned();
-        Ok(Response::new(wire::EnrolResponse { certificate_pem: certificate.pem(), authority_pem }))
+        let (certificate_pem, lifetime_seconds) = (certificate.pem(), self.terms.lifetime_seconds());
+        Ok(Response::new(wire::EnrolResponse { certificate_pem, authority_pem, lifetime_seconds }))
+    }
+
+    async fn renew(
+        &self,
+        request: Request<wire::RenewRequest>,
+    ) -> Result<Response<wire::RenewResponse>, Status> {
+        let request = request.into_inner();
+        let asking = renewal::asking_key(&request)?;
+        let vm = VmId::new(request.vm).map_err(invalid)?;
+        let ends = self.terms.end();
+        let (certificate, new) = self.certify(&vm, &request.certificate_request_pem, ends)?;
+        let grace = self.terms.grace;
+        // By the clock that certificates go by, which in a demo is not the fleet's.
+        let renew = move |gateway: &Gateway, _| {
+            let decision = gateway.renew(&vm, &asking, &new, ends, Utc::now(), grace)?;
+            Ok(decision.into_iter().collect())
+        };
+        self.host.command(renew).await?;
+        let (certificate_pem, lifetime_seconds) = (certificate.pem(), self.terms.lifetime_seconds());
+        Ok(Response::new(wire::RenewResponse { certificate_pem, lifetime_seconds }))
     }
 
     type SessionStream = Pin<Box<dyn Stream<Item = Result<wire::SessionResponse, Status>> + Send>>;
@@ -96,8 +118,19 @@ impl Sessions {
         clock: Clock,
         signals: Signals,
         authority: Arc<Authority>,
+        terms: Terms,
     ) -> Self {
-        Self { host, clock, signals, authority, live: Arc::default() }
+        Self { host, clock, signals, authority, terms, live: Arc::default() }
+    }
+
+    fn certify(
+        &self,
+        vm: &VmId,
+        request_pem: &str,
+        ends: Time,
+    ) -> Result<(rcgen::Certificate, String), Status> {
+        let certified = self.authority.certify(vm, request_pem, ends);
+        certified.map_err(|error| invalid(format!("certificate_request_pem: {error:#}")))
     }
 
     /// Hands every order that becomes fact to its VM's session, if there is one. An agent without a session gets it

@@ -9,7 +9,10 @@ use nightshift_protocol::agent::v1::agent_gateway_service_client::AgentGatewaySe
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1::AgentIdentity;
 use nightshift_runtime::Clock;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use nightshift_protocol::renewal::signed_bytes;
+use rcgen::{
+    BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData as _, SanType, SigningKey as _,
+};
 use std::time::Duration;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
@@ -53,6 +56,12 @@ impl Door {
         Ok(Identity::from_pem(enrolled.certificate_pem, key.serialize_pem()))
     }
 
+    /// Asks with one key for a certificate for another.
+    async fn renew(&self, vm: &str, asking: &KeyPair, new: &KeyPair) -> Result<Identity, Status> {
+        let renewed = self.client(None).await.renew(renewal(vm, asking, new)).await?.into_inner();
+        Ok(Identity::from_pem(renewed.certificate_pem, new.serialize_pem()))
+    }
+
     /// Says hello as this identity; the answer is a welcome or the refusal.
     async fn hello(&self, identity: Option<Identity>) -> Result<(), Status> {
         let machine = AgentIdentity { boot_id: "boot".into(), back_end: "apt".into(), ..Default::default() };
@@ -79,6 +88,13 @@ async fn issue(servers: &Servers, vm: &str) -> api::EnrolmentToken {
             issued => return issued.unwrap().into_inner().tokens.remove(0),
         }
     }
+}
+
+fn renewal(vm: &str, asking: &KeyPair, new: &KeyPair) -> wire::RenewRequest {
+    let certificate_request_pem = CertificateParams::default().serialize_request(new).unwrap().pem().unwrap();
+    let signature = asking.sign(&signed_bytes(vm, &certificate_request_pem)).unwrap();
+    let public_key = asking.subject_public_key_info();
+    wire::RenewRequest { vm: vm.into(), certificate_request_pem, public_key, signature }
 }
 
 fn key() -> KeyPair {
@@ -124,6 +140,35 @@ async fn a_machine_that_enrols_anew_shuts_out_its_former_key() {
     let refused = door.hello(Some(former)).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
     door.hello(Some(current)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_renewed_by_the_key_before_it_and_by_no_other() {
+    let door = Door::open().await;
+    let (first, second, third) = (key(), key(), key());
+    let enrolled = door.enrol("east-z1", &door.token("east-z1").await, &first).await.unwrap();
+    let renewed = door.renew("east-z1", &first, &second).await.unwrap();
+    // Until the next one both are good: the agent keeps the former one until this has proved itself.
+    door.hello(Some(enrolled.clone())).await.unwrap();
+    door.hello(Some(renewed)).await.unwrap();
+    door.hello(Some(door.renew("east-z1", &second, &third).await.unwrap())).await.unwrap();
+    let late = door.hello(Some(enrolled)).await.unwrap_err();
+    assert_eq!(late.code(), Code::PermissionDenied, "{late}");
+
+    let stranger = door.renew("east-z1", &key(), &key()).await.unwrap_err();
+    assert_eq!(stranger.code(), Code::PermissionDenied, "{stranger}");
+    let of_another = door.renew("east-z2", &third, &key()).await.unwrap_err();
+    assert_eq!(of_another.code(), Code::PermissionDenied, "{of_another}");
+    // Who only overheard a request, or knows the public key, has nothing.
+    let thief = key();
+    let mut altered = renewal("east-z1", &third, &key());
+    altered.certificate_request_pem = renewal("east-z1", &thief, &thief).certificate_request_pem;
+    let mut claimed = renewal("east-z1", &thief, &thief);
+    claimed.public_key = third.subject_public_key_info();
+    for forged in [altered, claimed, wire::RenewRequest { public_key: vec![1, 2], ..Default::default() }] {
+        let refused = door.client(None).await.renew(forged).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,13 @@ pub const TOKEN: &str = "a token for once";
 #[derive(Default)]
 pub struct Told {
     pub enrolments: u32,
+    pub renewals: u32,
+    /// Keys that sessions were opened with, by their certificates.
+    pub speakers: Vec<Vec<u8>>,
+    /// How long it says that certificates are good for; 0: for ever.
+    pub lifetime_seconds: u32,
+    /// The certificate of the enrolment has ended when it is given.
+    pub ended: bool,
     pub sessions: u32,
     pub reports: Vec<wire::Report>,
     pub heartbeats: Vec<wire::Heartbeat>,
@@ -154,8 +161,25 @@ impl AgentGatewayService for Gateway {
         }
         let mut csr = CertificateSigningRequestParams::from_pem(&request.certificate_request_pem).unwrap();
         csr.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        if told.ended {
+            csr.params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
         let certificate_pem = csr.signed_by(&self.authority.issuer).unwrap().pem();
-        Ok(Response::new(wire::EnrolResponse { certificate_pem, authority_pem: self.authority_pem() }))
+        let (authority_pem, lifetime_seconds) = (self.authority_pem(), told.lifetime_seconds);
+        Ok(Response::new(wire::EnrolResponse { certificate_pem, authority_pem, lifetime_seconds }))
+    }
+
+    async fn renew(
+        &self,
+        request: Request<wire::RenewRequest>,
+    ) -> Result<Response<wire::RenewResponse>, Status> {
+        let request = request.into_inner();
+        let mut csr = CertificateSigningRequestParams::from_pem(&request.certificate_request_pem).unwrap();
+        csr.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate_pem = csr.signed_by(&self.authority.issuer).unwrap().pem();
+        let mut told = self.told();
+        told.renewals += 1;
+        Ok(Response::new(wire::RenewResponse { certificate_pem, lifetime_seconds: told.lifetime_seconds }))
     }
 
     type SessionStream = Pin<Box<dyn futures::Stream<Item = Result<wire::SessionResponse, Status>> + Send>>;
@@ -164,9 +188,11 @@ impl AgentGatewayService for Gateway {
         &self,
         request: Request<Streaming<wire::SessionRequest>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        if request.peer_certs().is_none_or(|chain| chain.is_empty()) {
+        let certificates = request.peer_certs().unwrap_or_default();
+        let Some(certificate) = certificates.first() else {
             return Err(Status::unauthenticated("no certificate"));
-        }
+        };
+        self.told().speakers.push(certificate.to_vec());
         let gateway = self.clone();
         let (outbox, responses) = mpsc::channel(16);
         let mut requests = request.into_inner();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod certificates;
 mod gateway;
 mod trust;
 
@@ -197,7 +198,7 @@ async fn an_enrolled_machine_needs_its_token_no_more() {
     let agent = night.start(Settings::default());
     night.until(|told| told.sessions == 1 && told.last_report() == 1).await;
     agent.end().await;
-    let mode = fs::metadata(folder.path().join("identity/key.pem")).unwrap().permissions().mode();
+    let mode = fs::metadata(folder.path().join("identity/current.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
     night.config.token = None;

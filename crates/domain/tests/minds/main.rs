@@ -8,6 +8,7 @@
 
 mod assessments;
 mod catch_up;
+mod certificates;
 mod changes;
 mod explain;
 mod policy;

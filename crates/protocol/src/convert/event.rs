@@ -164,6 +164,7 @@ events! {
     AssessmentsRequested { region: id, vms: ids, not_after: moment }
     EnrolmentTokenIssued { vm: id, token_sha256: text, expires: moment }
     AgentEnrolled { vm: id, token_sha256: text, key_sha256: text }
+    AgentCertified { vm: id, key_sha256: text, former_sha256: text, ends: moment }
     AgentConnected { vm: id, identity: message }
     AgentEnabled { vm: id, report: copy }
     AgentAssessed { vm: id, report: copy, assessment: message }

@@ -262,6 +262,12 @@ fn agent() -> Vec<Event> {
             expires: at("2026-01-13T23:00:00Z"),
         },
         Event::AgentEnrolled { vm: vm(), token_sha256: "aa".into(), key_sha256: "bb".into() },
+        Event::AgentCertified {
+            vm: vm(),
+            key_sha256: "cc".into(),
+            former_sha256: "bb".into(),
+            ends: at("2026-01-20T23:00:00Z"),
+        },
         Event::AgentConnected { vm: vm(), identity },
         Event::AgentEnabled { vm: vm(), report: 1 },
         Event::AgentAssessed {
