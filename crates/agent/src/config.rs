@@ -80,6 +80,10 @@ pub enum BackEndChoice {
     Auto,
     /// Debian's.
     Apt,
+    /// Red Hat's; yum where there is no dnf.
+    Dnf,
+    /// SUSE's.
+    Zypper,
     /// None: a machine that only seems to be one.
     Simulated,
 }
