@@ -84,6 +84,8 @@ pub enum BackEndChoice {
     Dnf,
     /// SUSE's.
     Zypper,
+    /// Windows Update.
+    Windows,
     /// None: a machine that only seems to be one.
     Simulated,
 }

@@ -6,10 +6,11 @@ use crate::host::Host;
 use crate::programs::is_installed;
 
 /// Each with its programs, any of which will do, and the families of os-release(5) that live by it.
-const KNOWN: [(BackEndChoice, &[&str], &[&str]); 3] = [
+const KNOWN: [(BackEndChoice, &[&str], &[&str]); 4] = [
     (BackEndChoice::Apt, &["apt-get"], &["debian", "ubuntu"]),
     (BackEndChoice::Dnf, &["dnf", "yum"], &["rhel", "fedora", "centos", "almalinux", "rocky", "ol", "amzn"]),
     (BackEndChoice::Zypper, &["zypper"], &["suse", "sles", "opensuse"]),
+    (BackEndChoice::Windows, &["powershell.exe"], &[]),
 ];
 
 /// The one that the machine's family lives by, else the only one that is installed: a machine may well have the tools of

@@ -26,5 +26,6 @@ pub mod simulated;
 pub mod spool;
 pub mod store;
 mod units;
+pub mod windows;
 mod worker;
 pub mod zypper;

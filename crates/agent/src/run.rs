@@ -11,6 +11,7 @@ use crate::session::Link;
 use crate::simulated::SimulatedMachine;
 use crate::spool::Spool;
 use crate::store::{Store, StoreError};
+use crate::windows::Windows;
 use crate::worker::Worker;
 use crate::zypper::Zypper;
 use nightshift_clock::Clock;
@@ -47,6 +48,7 @@ pub fn back_end(config: &Config, clock: &Clock) -> Result<Arc<dyn BackEnd>, Agen
         }
         BackEndChoice::Auto | BackEndChoice::Apt => Ok(Arc::new(Apt::open(config)?)),
         BackEndChoice::Dnf => Ok(Arc::new(Dnf::open(config)?)),
+        BackEndChoice::Windows => Ok(Arc::new(Windows::open(config)?)),
         BackEndChoice::Zypper => Ok(Arc::new(Zypper::open(config)?)),
     }
 }

@@ -51,6 +51,9 @@ pub(super) async fn assess(apt: &Apt) -> Result<Assessment, BackEndError> {
     for patch in security_patches(apt, &security, &everything, &held).await? {
         patches.insert(patch.name.clone(), patch);
     }
+    for patch in esm_patches(apt, &everything).await? {
+        patches.entry(patch.name.clone()).or_insert(patch);
+    }
     for patch in other_patches(apt, &everything, &held).await? {
         patches.entry(patch.name.clone()).or_insert(patch);
     }
@@ -87,6 +90,16 @@ async fn security_patches(
         patches.push(patch(&policy.name, &version, Classification::Security, obstacle));
     }
     Ok(patches)
+}
+
+/// Fixes that this machine may not have. Their versions are not to be seen from here: they stand under the installed one.
+async fn esm_patches(apt: &Apt, everything: &Simulation) -> Result<Vec<Patch>, BackEndError> {
+    let names = everything.needs_pro.iter().map(String::as_str).collect();
+    let fix = |policy: Policy| {
+        let obstacle = "its security fix needs Ubuntu Pro (ESM), to which this machine is not attached";
+        Some(patch(&policy.name, &policy.installed?, Classification::Security, Some(obstacle.to_owned())))
+    };
+    Ok(policies(apt, &[], names).await?.into_iter().filter_map(fix).collect())
 }
 
 async fn other_patches(
