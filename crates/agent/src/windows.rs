@@ -202,16 +202,20 @@ impl BackEnd for Windows {
             }
         };
         // The install knows identities; whoever asks knows names, so that the sentence tells of the whole.
-        let failed = done.updates.iter().find(|update| update.result != WELL);
-        let trouble = failed.map(|one| Trouble {
-            sentence: format!(
-                "{} ended with result {} ({})",
-                one.identity.version(),
-                one.result,
-                one.hresult
-            ),
-            passing: PASSING.contains(&one.hresult.as_str()),
+        let failed = done.updates.iter().find(|update| update.result != WELL).map(|one| {
+            let (version, result, hresult) = (one.identity.version(), one.result, one.hresult.as_str());
+            let sentence = format!("{version} ended with result {result} ({hresult})");
+            Trouble { sentence, passing: PASSING.contains(&hresult) }
         });
+        let gone = || {
+            let sentence = format!("{} is offered no more", done.missing.first()?);
+            Some(Trouble { sentence, passing: true })
+        };
+        let whole = || {
+            let sentence = format!("the install ended with result {}", done.result);
+            (!SUCCEEDED.contains(&done.result)).then_some(Trouble { sentence, passing: false })
+        };
+        let trouble = failed.or_else(gone).or_else(whole);
         Said { trouble, ..Said::default() }
     }
 

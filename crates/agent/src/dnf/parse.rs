@@ -40,18 +40,18 @@ pub(super) struct Advised {
 pub(super) fn updates(dialect: Dialect, text: &str, native: &str) -> Result<Vec<Update>, String> {
     let wrong =
         |line: &str| format!("{} answered with something that is no list: {line:?}", dialect.program());
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let read: Vec<(&str, Option<Update>)> = match dialect {
-        Dialect::Dnf => lines.map(|line| (line, marked(line, native))).collect(),
-        Dialect::Yum => return Ok(columns(text, native)),
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let updates = match dialect {
+        Dialect::Dnf => {
+            let lines = lines.iter().filter(|line| line.starts_with(MARK));
+            lines.map(|line| marked(line, native).ok_or_else(|| wrong(line))).collect::<Result<_, _>>()?
+        }
+        Dialect::Yum => columns(text, native),
     };
-    if let Some((line, _)) = read.iter().find(|(line, update)| line.starts_with(MARK) && update.is_none()) {
-        return Err(wrong(line));
-    }
     // Plug-ins may add words of their own to a list; words alone are none.
-    match read.first() {
-        Some((line, _)) if read.iter().all(|(_, update)| update.is_none()) => Err(wrong(line)),
-        _ => Ok(read.into_iter().filter_map(|(_, update)| update).collect()),
+    match (lines.first(), Vec::is_empty(&updates)) {
+        (Some(line), true) => Err(wrong(line)),
+        _ => Ok(updates),
     }
 }
 

@@ -82,7 +82,7 @@ impl Database {
         let (Some(newest), Some(wanted)) = (self.newest(&package.name), Evr::parse(&package.version)) else {
             return Standing::Not("not installed".into());
         };
-        if let Some((_, older)) = self.duplicates().find(|(name, _)| *name == package.name) {
+        if let Some(older) = self.older(&package.name) {
             let older: Vec<String> = older.iter().map(ToString::to_string).collect();
             return Standing::Not(format!("{newest} installed, and {} beside it", older.join(", ")));
         }
@@ -91,15 +91,18 @@ impl Database {
 
     /// What is installed in more than one version and must not be, with all but its newest version.
     pub(crate) fn duplicates(&self) -> impl Iterator<Item = (&str, Vec<&Evr>)> {
-        let twice = self.entries.iter().filter(|(name, entries)| {
-            entries.len() > 1 && !self.side_by_side.iter().any(|several| several == *name)
-        });
-        twice.map(|(name, entries)| {
-            let mut versions: Vec<&Evr> = entries.iter().map(|entry| &entry.evr).collect();
-            versions.sort();
-            versions.pop();
-            (name.as_str(), versions)
-        })
+        self.entries.keys().filter_map(|name| Some((name.as_str(), self.older(name)?)))
+    }
+
+    fn older(&self, name: &str) -> Option<Vec<&Evr>> {
+        let entries = self.entries.get(name).filter(|entries| entries.len() > 1)?;
+        if self.side_by_side.iter().any(|several| several == name) {
+            return None;
+        }
+        let mut versions: Vec<&Evr> = entries.iter().map(|entry| &entry.evr).collect();
+        versions.sort();
+        versions.pop();
+        Some(versions)
     }
 
     /// Which of these packages were installed after a moment (seconds since 1970).

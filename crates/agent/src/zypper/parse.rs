@@ -83,16 +83,13 @@ pub(super) fn fixes(text: &str, native: &str) -> Vec<Fix> {
                 among_conflicts.then_some(value)
             }
         };
-        let Some([package, "<", version]) =
-            conflict.map(|c| c.split_whitespace().collect::<Vec<_>>()).as_deref()
-        else {
-            continue;
-        };
+        let words: Vec<&str> = conflict.unwrap_or_default().split_whitespace().collect();
+        let [package, "<", version] = words[..] else { continue };
         let (name, architecture) = match package.rsplit_once('.') {
             Some((name, architecture)) if architecture == native || architecture == "noarch" => {
                 (name, native)
             }
-            _ => (*package, native),
+            _ => (package, native),
         };
         if let Some(evr) = Evr::parse(version).filter(|_| is_name(name)) {
             fixes.push(Fix { patch: patch.to_owned(), name: full_name(name, architecture, native), evr });

@@ -32,7 +32,7 @@ impl Machine {
             nightshift_machines::Machine::create(&place, "vm-1", image(manager), &own, agent).unwrap();
         let reboot = nightshift_machines::Machine::reboot_command();
         let config = format!(
-            "vm = \"vm-1\"\ngateway = \"https://127.0.0.1:1\"\nauthority = \"none\"\n\
+            "vm = \"vm-1\"\ngateway = \"https://127.0.0.1:1\"\nauthority = \"none\"\norder_keys = \"none\"\n\
              state_dir = \"/var/lib/nightshift-agent\"\nreboot_command = {reboot:?}\n\
              [timings]\naverage_package_seconds = 1\nlongest_package_seconds = 5\nreboot_seconds = 60\n"
         );
@@ -64,6 +64,7 @@ impl Machine {
             deadline: now + Duration::minutes(20),
             reboot: RebootSetting::Never,
             selection: Policy::default().selection(),
+            signature: None,
         }
     }
 
