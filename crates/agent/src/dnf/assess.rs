@@ -110,7 +110,8 @@ fn answers(said: &Output) -> bool {
 
 async fn has_any_package(dnf: &Dnf) -> Result<bool, BackEndError> {
     let arguments = ["-q", "-C", "--setopt=skip_if_unavailable=1", "list", "--available"];
-    Ok(dnf.programs.run(dnf.dialect.program(), &arguments, READING).await?.success())
+    let said = dnf.programs.run(dnf.dialect.program(), &arguments, READING).await?;
+    Ok(said.success() && !said.out.trim().is_empty())
 }
 
 /// One patch for each package that could be newer. One that an advisory calls a security fix goes to the lowest version

@@ -24,7 +24,13 @@ pub(super) async fn assess(zypper: &Zypper) -> Result<Assessment, BackEndError> 
     }
     let native = database.native();
     let (all, allowed) = (parse::updates(&all, native), parse::updates(&allowed, native));
-    let patches = patches(&all, &allowed, &urgent(&needed, &fixes, &database), &locked);
+    let mut patches = patches(&all, &allowed, &urgent(&needed, &fixes, &database), &locked);
+    for patch in patches.iter_mut().filter(|patch| patch.classification != Classification::Other) {
+        if patch.obstacle.as_deref() == Some(KEPT_BACK) {
+            let package = Package { name: patch.name.clone(), version: patch.version.clone() };
+            patch.obstacle = zypper.simulate(&[package]).await.err().map(|error| error.to_string());
+        }
+    }
     Ok(Assessment { patches, reboot_pending: zypper.reboot_required().await?, warnings })
 }
 

@@ -19,8 +19,8 @@ fn every_fixture_is_assessed_and_the_security_set_is_installed_and_nothing_else(
     let expected = [
         ("fx-app", "1.1-1", Security, true),
         ("fx-both", "1.1-1", Security, true),
-        ("fx-broken", "1.1-1", Security, true),
-        ("fx-conflict", "1.1-1", Security, true),
+        ("fx-broken", "1.1-1", Security, false),
+        ("fx-conflict", "1.1-1", Security, false),
         ("fx-crit", "1.1-1", Critical, true),
         ("fx-fail", "1.1-1", Security, true),
         ("fx-held", "1.1-1", Security, false),
@@ -135,7 +135,7 @@ fn sources_that_do_not_answer_are_warnings_as_long_as_one_does() {
     machine.shell(
         "mkdir -p /tmp/page/repodata; echo '<html><body>Sign in</body></html>' > /tmp/page/repodata/repomd.xml; \
          for source in page:/tmp/page gone:/no/such; do name=${source%%:*}; \
-         printf '[%s]\\nname=%s\\nenabled=1\\nautorefresh=1\\nbaseurl=dir:%s\\ntype=rpm-md\\n' \
+         printf '[%s]\\nname=%s\\nenabled=1\\nautorefresh=1\\nbaseurl=dir:%s\\ntype=rpm-md\\ngpgcheck=0\\n' \
          $name $name ${source#*:} > /etc/zypp/repos.d/$name.repo; done",
     );
     let warnings: Vec<String> = machine.ask("refresh", None).unwrap();
