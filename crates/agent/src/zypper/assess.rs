@@ -50,7 +50,11 @@ async fn security(zypper: &Zypper, database: &Database) -> Result<(Vec<Needed>, 
     }
     let mut arguments = vec!["--non-interactive", "--no-refresh", "info", "-t", "patch"];
     arguments.extend(needed.iter().map(|patch| patch.name.as_str()));
-    let said = zypper.readers.read("zypper", &arguments, READING).await?;
+    let said = zypper.readers.run("zypper", &arguments, READING).await?;
+    if !answers(said.code) {
+        let why = said.err.lines().next().unwrap_or("it gave no reason");
+        return Err(BackEndError(format!("zypper info -t patch: {why}")));
+    }
     Ok((needed, parse::fixes(&said.out, database.native())))
 }
 
@@ -58,11 +62,15 @@ async fn ask(zypper: &Zypper, question: &[&str]) -> Result<Vec<Element>, BackEnd
     let arguments: Vec<&str> = QUIETLY.iter().chain(question).copied().collect();
     let said = zypper.readers.run("zypper", &arguments, READING).await?;
     let elements = xml::answer(&said.out).map_err(BackEndError)?;
-    // 106: sources were left out, and are named.
-    match said.code {
-        Some(0 | 106) => Ok(elements),
-        _ => Err(BackEndError(format!("zypper {}: {}", question.join(" "), parse::problem(&elements)))),
+    match answers(said.code) {
+        true => Ok(elements),
+        false => Err(BackEndError(format!("zypper {}: {}", question.join(" "), parse::problem(&elements)))),
     }
+}
+
+/// 106: sources were left out, and are named.
+fn answers(code: Option<i32>) -> bool {
+    matches!(code, Some(0 | 106))
 }
 
 fn is_news(fix: &Fix, database: &Database) -> bool {
