@@ -10,7 +10,11 @@ const NATS: &str = "2.15.1";
 const BUF: &str = "1.75.0";
 /// What the tests and this program run, each with the package of Debian that brings it. The rest of it is in every
 /// Debian (dpkg, mount, util-linux).
-const DEBIAN: [(&[&str], &str); 4] = [
+const DEBIAN: [(&[&str], &str); 7] = [
+    // Sandboxed machines have the host's programs: with these they are patched by dnf and zypper.
+    (&["dnf", "--version"], "dnf"),
+    (&["zypper", "--version"], "zypper"),
+    (&["createrepo_c", "--version"], "createrepo-c"),
     (&["dpkg-scanpackages", "--version"], "dpkg-dev"),
     (&["python3", "-m", "pip", "--version"], "python3-pip"),
     (&["rpmbuild", "--version"], "rpm"),

@@ -6,13 +6,13 @@ mod debian;
 mod install;
 mod native;
 mod parse;
-mod process;
 
 use crate::back_end::{BackEnd, BackEndError, Package, PlanError, Running, Said, Standing};
 use crate::config::Config;
+use crate::host::Host;
+use crate::programs::{self, Programs};
 use async_trait::async_trait;
 use nightshift_domain::patch::Assessment;
-use process::Tools;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -24,49 +24,41 @@ const READING: Duration = Duration::from_secs(300);
 /// apt and dpkg of this machine.
 #[derive(Debug)]
 pub struct Apt {
-    tools: Tools,
-    root: PathBuf,
+    programs: Programs,
+    host: Host,
     /// The preferences that leave nothing but security sources.
     pins: PathBuf,
     folder: PathBuf,
-    reboot_command: Vec<String>,
 }
 
 impl Apt {
     /// The machine's apt, as configured.
     pub fn open(config: &Config) -> Result<Self, BackEndError> {
         let folder = config.state_folder().unwrap_or_default().join("apt");
-        let tools = Tools::new(config.apt_config.clone(), folder.join("logs"));
+        let mut environment = vec![("APT_LISTCHANGES_FRONTEND", "none".to_owned())];
+        environment.extend(config.apt_config.iter().map(|path| ("APT_CONFIG", path.display().to_string())));
+        let programs = Programs::new(folder.join("logs"), environment)?;
         let pins = folder.join("security-pins");
-        let prepare = || -> std::io::Result<()> {
-            fs::create_dir_all(folder.join("logs"))?;
-            fs::write(&pins, assess::SECURITY_PINS)
-        };
-        prepare().map_err(|error| BackEndError(format!("`state_dir`: {}: {error}", folder.display())))?;
+        fs::write(&pins, assess::SECURITY_PINS)
+            .map_err(|error| BackEndError(format!("`state_dir`: {}: {error}", pins.display())))?;
         for program in ["apt-get", "apt-mark", "apt-cache", "apt-config", "dpkg", "dpkg-query", "setsid"] {
-            if !process::is_installed(program) {
-                let why = format!("this machine has no `{program}`: only Debian and its kin are supported");
+            if !programs::is_installed(program) {
+                let why = format!("`back_end`: apt: this machine has no `{program}`");
                 return Err(BackEndError(why));
             }
         }
-        Ok(Self {
-            tools,
-            root: config.root.clone(),
-            pins,
-            folder,
-            reboot_command: config.reboot_command.clone(),
-        })
+        Ok(Self { programs, host: Host::new(config), pins, folder })
     }
 
     fn reboot_flag(&self) -> PathBuf {
-        self.root.join("run/reboot-required")
+        self.host.path("/run/reboot-required")
     }
 
     async fn database(&self) -> Result<parse::Database, BackEndError> {
-        let folder = format!("--admindir={}", self.root.join("var/lib/dpkg").display());
+        let folder = format!("--admindir={}", self.host.path("/var/lib/dpkg").display());
         let format = "-f=${Package}\\t${Architecture}\\t${Version}\\t${db:Status-Status}\\n";
-        let listed = self.tools.read("dpkg-query", &[&folder, "-W", format], READING).await?;
-        let native = self.tools.read("dpkg", &["--print-architecture"], READING).await?;
+        let listed = self.programs.read("dpkg-query", &[&folder, "-W", format], READING).await?;
+        let native = self.programs.read("dpkg", &["--print-architecture"], READING).await?;
         Ok(parse::Database::read(&listed.out, native.out.trim()))
     }
 }
@@ -78,19 +70,11 @@ impl BackEnd for Apt {
     }
 
     fn os(&self) -> String {
-        let release = fs::read_to_string(self.root.join("etc/os-release"))
-            .or_else(|_| fs::read_to_string("/etc/os-release"))
-            .unwrap_or_default();
-        let pretty = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-        pretty.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
+        self.host.os()
     }
 
     fn boot_id(&self) -> Result<String, BackEndError> {
-        let path = "proc/sys/kernel/random/boot_id";
-        // A root that is only a folder has no /proc of its own.
-        let read = fs::read_to_string(self.root.join(path))
-            .or_else(|_| fs::read_to_string(PathBuf::from("/").join(path)));
-        read.map(|id| id.trim().to_owned()).map_err(|error| BackEndError(format!("/{path}: {error}")))
+        self.host.boot_id()
     }
 
     async fn repair(&self) -> Result<(), BackEndError> {
@@ -127,7 +111,7 @@ impl BackEnd for Apt {
     }
 
     async fn wait(&self, running: &Running) -> Said {
-        process::ended(running).await;
+        self.programs.ended(running).await;
         install::said(running)
     }
 
@@ -146,14 +130,6 @@ impl BackEnd for Apt {
     }
 
     async fn reboot(&self) -> Result<(), BackEndError> {
-        let Some((program, arguments)) = self.reboot_command.split_first() else {
-            return Err(BackEndError::new("`reboot_command` names no program"));
-        };
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let told = self.tools.run(program, &arguments, Duration::from_secs(60)).await?;
-        if told.success {
-            return Ok(());
-        }
-        Err(BackEndError(format!("`reboot_command`: {program} failed: {}", told.err.trim())))
+        self.host.reboot(&self.programs).await
     }
 }

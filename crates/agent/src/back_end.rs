@@ -31,6 +31,8 @@ pub struct Running {
 pub struct Said {
     /// What went wrong, per package.
     pub errors: BTreeMap<String, String>,
+    /// What went wrong with a package that is in all the same, per package: an rpm whose `%post` failed.
+    pub warnings: BTreeMap<String, String>,
     /// What went wrong with the whole.
     pub trouble: Option<Trouble>,
 }

@@ -80,6 +80,12 @@ pub enum BackEndChoice {
     Auto,
     /// Debian's.
     Apt,
+    /// Red Hat's; yum where there is no dnf.
+    Dnf,
+    /// SUSE's.
+    Zypper,
+    /// Windows Update.
+    Windows,
     /// None: a machine that only seems to be one.
     Simulated,
 }

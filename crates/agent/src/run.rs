@@ -3,13 +3,17 @@
 use crate::apt::Apt;
 use crate::back_end::BackEnd;
 use crate::config::{BackEndChoice, Config};
+use crate::detect;
+use crate::dnf::Dnf;
 use crate::engine::{Engine, EngineError};
 use crate::probes::Probes;
 use crate::session::Link;
 use crate::simulated::SimulatedMachine;
 use crate::spool::Spool;
 use crate::store::{Store, StoreError};
+use crate::windows::Windows;
 use crate::worker::Worker;
+use crate::zypper::Zypper;
 use nightshift_clock::Clock;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -33,12 +37,19 @@ pub enum AgentError {
 
 /// The back end that the configuration chooses.
 pub fn back_end(config: &Config, clock: &Clock) -> Result<Arc<dyn BackEnd>, AgentError> {
-    match config.back_end {
+    let choice = match config.back_end {
+        BackEndChoice::Auto => detect::back_end(config)?,
+        chosen => chosen,
+    };
+    match choice {
         BackEndChoice::Simulated => {
             let machine = SimulatedMachine::new(config.vm.clone(), config.simulated.clone(), clock.clone());
             Ok(Arc::new(machine))
         }
         BackEndChoice::Auto | BackEndChoice::Apt => Ok(Arc::new(Apt::open(config)?)),
+        BackEndChoice::Dnf => Ok(Arc::new(Dnf::open(config)?)),
+        BackEndChoice::Windows => Ok(Arc::new(Windows::open(config)?)),
+        BackEndChoice::Zypper => Ok(Arc::new(Zypper::open(config)?)),
     }
 }
 

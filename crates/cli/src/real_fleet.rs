@@ -1,5 +1,5 @@
-//! Six sandboxed machines that install real packages: the fleet of `nightshift demo --real` and of the tests across
-//! processes. Two geo-paired regions, two zones in each, one availability set of two update domains.
+//! Six sandboxed machines that install real packages, with apt, dnf and zypper: the fleet of `nightshift demo --real` and
+//! of the tests across processes. Two geo-paired regions, two zones in each, one availability set of two update domains.
 
 use crate::arguments::Servers;
 use crate::fleet_file::DeclaredFleet;
@@ -12,20 +12,20 @@ use nightshift_domain::policy::{Budgets, Policy};
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::Window;
 use nightshift_domain::{AvailabilitySetId, RegionName, SubscriptionId, VmId, ZoneName};
-use nightshift_machines::{AptRepository, Image, Machine};
+use nightshift_machines::{AptRepository, Image, Machine, Manager, RpmRepository};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// Region, machine, and where it stands: a zone, or `set/<update domain>`.
-const MACHINES: [(&str, &str, &str); 6] = [
-    ("east", "east-z1", "east-1"),
-    ("east", "east-z2", "east-2"),
-    ("east", "east-db0", "set/0"),
-    ("east", "east-db1", "set/1"),
-    ("west", "west-z1", "west-1"),
-    ("west", "west-z2", "west-2"),
+/// Region, machine, where it stands (a zone, or `set/<update domain>`), and what it is patched with.
+const MACHINES: [(&str, &str, &str, Manager); 6] = [
+    ("east", "east-z1", "east-1", Manager::Apt),
+    ("east", "east-z2", "east-2", Manager::Dnf),
+    ("east", "east-db0", "set/0", Manager::Dnf),
+    ("east", "east-db1", "set/1", Manager::Zypper),
+    ("west", "west-z1", "west-1", Manager::Apt),
+    ("west", "west-z2", "west-2", Manager::Zypper),
 ];
 /// The machine on which fx-fail fails.
 pub const FAILS: &str = "west-z1";
@@ -45,6 +45,8 @@ pub struct RealFleet {
 pub struct MachineReport {
     /// The machine.
     pub vm: String,
+    /// What it is patched with.
+    pub manager: &'static str,
     /// How often it was booted.
     pub boots: u32,
     /// Version and state of each fixture package.
@@ -52,22 +54,21 @@ pub struct MachineReport {
 }
 
 impl RealFleet {
-    /// Makes the repository, the image and the machines, all off: a quarter of a minute.
+    /// Makes the repositories, the images and the machines, all off: half a minute.
     ///
     /// `agent` is a program with its first arguments that is the agent, such as `nightshift agent`.
     pub fn prepare(folder: &Path, agent: &[&str]) -> anyhow::Result<Self> {
-        let repository = AptRepository::build(&folder.join("repository"))?;
-        let image = Image::prepare(&folder.join("image"), &repository)?;
+        let images = Images::prepare(folder)?;
         let bin = agent.first().and_then(|program| Path::new(program).parent());
         let bin = bin.context("the agent's program has no folder")?.to_owned();
         let command: Vec<String> =
             agent.iter().chain(&["run", "--config", AGENT_CONFIG]).map(ToString::to_string).collect();
         let mut machines = BTreeMap::new();
-        for (_, name, _) in MACHINES {
+        for (_, name, _, manager) in MACHINES {
             let machine = Machine::create(
                 &folder.join(name),
                 name,
-                &image,
+                images.of(manager),
                 std::slice::from_ref(&bin),
                 command.clone(),
             )?;
@@ -75,7 +76,7 @@ impl RealFleet {
                 machine.write("/etc/fx-fail-ok", "")?;
             }
             if name != REBOOTS {
-                let updated = machine.exec(&["apt-get", "-qq", "-y", "install", "fx-kernel=1.1"])?;
+                let updated = machine.exec(needs_no_reboot(manager))?;
                 anyhow::ensure!(
                     updated.status.success(),
                     "{name}: {}",
@@ -156,10 +157,64 @@ impl RealFleet {
                 anyhow::Ok(((*name).to_owned(), told))
             };
             let packages = TOLD.iter().map(package).collect::<anyhow::Result<_>>()?;
-            Ok(MachineReport { vm: vm.to_string(), boots: machine.boots(), packages })
+            let manager = program(machine.manager());
+            Ok(MachineReport { vm: vm.to_string(), manager, boots: machine.boots(), packages })
         };
         self.machines.iter().map(report).collect()
     }
+}
+
+/// What machines of each kind begin with.
+struct Images {
+    apt: Image,
+    dnf: Image,
+    zypper: Image,
+}
+
+impl Images {
+    fn prepare(folder: &Path) -> anyhow::Result<Self> {
+        let debian = AptRepository::build(&folder.join("repository"))?;
+        let rpm = RpmRepository::build(&folder.join("rpm-repository"))?;
+        Ok(Self {
+            apt: Image::prepare(&folder.join("image"), &debian)?,
+            dnf: Image::prepare_rpm(&folder.join("dnf-image"), &rpm, Manager::Dnf)?,
+            zypper: Image::prepare_rpm(&folder.join("zypper-image"), &rpm, Manager::Zypper)?,
+        })
+    }
+
+    fn of(&self, manager: Manager) -> &Image {
+        match manager {
+            Manager::Apt => &self.apt,
+            Manager::Dnf => &self.dnf,
+            Manager::Zypper => &self.zypper,
+        }
+    }
+}
+
+fn program(manager: Manager) -> &'static str {
+    match manager {
+        Manager::Apt => "apt",
+        Manager::Dnf => "dnf",
+        Manager::Zypper => "zypper",
+    }
+}
+
+/// Installs what would ask for a reboot.
+fn needs_no_reboot(manager: Manager) -> &'static [&'static str] {
+    match manager {
+        Manager::Apt => &["apt-get", "-qq", "-y", "install", "fx-kernel=1.1"],
+        Manager::Dnf => &["dnf", "-q", "-y", "upgrade", "fx-kernel", "linux-firmware"],
+        Manager::Zypper => &["zypper", "-q", "-n", "update", "fx-kernel", "linux-firmware"],
+    }
+}
+
+fn image(manager: Manager) -> VmImage {
+    let (publisher, offer, sku) = match manager {
+        Manager::Apt => ("Debian", "debian-12", "12"),
+        Manager::Dnf => ("almalinux", "almalinux-x86_64", "9-gen2"),
+        Manager::Zypper => ("SUSE", "sles-15-sp6", "gen2"),
+    };
+    VmImage { publisher: publisher.into(), offer: offer.into(), sku: sku.into() }
 }
 
 const AGENT_CONFIG: &str = "/etc/nightshift/agent.toml";
@@ -173,7 +228,6 @@ fn agent_config(vm: &VmId, agents: SocketAddr) -> String {
          authority = \"/etc/nightshift/authority.pem\"\n\
          order_keys = \"/etc/nightshift/order-keys.pem\"\n\
          state_dir = \"/var/lib/nightshift-agent\"\n\
-         back_end = \"apt\"\n\
          reboot_command = [{}]\n\
          heartbeat_seconds = 1\n\
          reconnect_at_most_milliseconds = 500\n\
@@ -227,7 +281,10 @@ fn where_it_is_night() -> Tz {
     ZONES[Utc::now().hour() as usize % ZONES.len()]
 }
 
-fn vm((region, name, place): &(&str, &str, &str), subscription: &SubscriptionId) -> anyhow::Result<Vm> {
+fn vm(
+    (region, name, place, manager): &(&str, &str, &str, Manager),
+    subscription: &SubscriptionId,
+) -> anyhow::Result<Vm> {
     let placement = match place.strip_prefix("set/") {
         Some(update_domain) => Placement::AvailabilitySet {
             set: AvailabilitySetId::new(format!("{region}-db"))?,
@@ -242,7 +299,7 @@ fn vm((region, name, place): &(&str, &str, &str), subscription: &SubscriptionId)
         region: RegionName::new(*region)?,
         placement,
         os: Os::Linux,
-        image: VmImage { publisher: "Debian".into(), offer: "debian-12".into(), sku: "12".into() },
+        image: image(*manager),
         patch_mode: PatchMode::AutomaticByPlatform,
         time_zone: None,
         window: None,

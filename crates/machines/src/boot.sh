@@ -26,6 +26,9 @@ mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs tmpfs tmp
 cat /proc/sys/kernel/random/uuid > run/boot_id
 mount --bind run/boot_id proc/sys/kernel/random/boot_id
+# Its own moment of boot too: what was installed before it needs no reboot any more.
+sed "s/^btime .*/btime $(date +%s)/" proc/stat > run/stat
+mount --bind run/stat proc/stat
 printf '%s\n' "$binds" | while read -r path; do
     [ -n "$path" ] || continue
     if [ -d "$path" ]; then

@@ -1,15 +1,17 @@
-//! Sandboxed Debian machines and a package repository to patch them from, for `nightshift demo --real` and the tests.
+//! Sandboxed machines and package repositories to patch them from, for `nightshift demo --real` and the tests.
 //!
 //! A machine is an overlay of the host's own root file system in namespaces of its own: it boots in a tenth of a
-//! second, runs the real apt and dpkg, and leaves the host untouched. Root is needed.
+//! second, runs the real apt and dpkg, or dnf or zypper with rpm, and leaves the host untouched. Root is needed.
 
 mod machine;
 mod power;
 mod repository;
+mod rpm_repository;
 mod sandbox;
 
-pub use machine::{Image, Machine};
+pub use machine::{Image, Machine, Manager};
 pub use repository::AptRepository;
+pub use rpm_repository::RpmRepository;
 
 use std::process::{Command, Output};
 

@@ -2,6 +2,7 @@
 
 use crate::power::Power;
 use crate::repository::{AptRepository, INSTALLED};
+use crate::rpm_repository::{self, RpmRepository};
 use crate::run;
 use crate::sandbox::{Sandbox, check};
 use anyhow::{Context as _, ensure};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 const INIT: &str = include_str!("init.sh");
 const IMAGE: &str = include_str!("image.sh");
+const RPM_IMAGE: &str = include_str!("image-rpm.sh");
 /// How long a boot may take.
 const BOOT_WITHIN: Duration = Duration::from_secs(20);
 /// What a machine's agent runs to reboot it.
@@ -20,9 +22,21 @@ const REBOOT_COMMAND: [&str; 2] = ["/usr/bin/touch", "/run/nightshift-reboot"];
 const KILL_AGENT: &str =
     "until kill -9 \"$(cat /run/nightshift-agent.pid)\"; do sleep 0.05; done 2>/dev/null";
 
+/// What a machine is patched with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manager {
+    /// apt and dpkg.
+    Apt,
+    /// dnf and rpm.
+    Dnf,
+    /// zypper and rpm.
+    Zypper,
+}
+
 /// What machines begin with: every fixture package at 1.0, and no source but the repository.
 #[derive(Debug, Clone)]
 pub struct Image {
+    manager: Manager,
     upper: PathBuf,
     repository: PathBuf,
 }
@@ -30,13 +44,36 @@ pub struct Image {
 impl Image {
     /// Makes the image in a folder of its own: a few seconds, once for all machines.
     pub fn prepare(folder: &Path, repository: &AptRepository) -> anyhow::Result<Self> {
-        check()?;
-        let sandbox = Sandbox::create(folder, "image", &[repository.root().to_owned()])?;
+        check(&[])?;
         let packages = INSTALLED.iter().map(|name| format!("{name}=1.0"));
         let command = ["/bin/sh", "-c", IMAGE, "image"].map(str::to_owned).into_iter();
-        let command: Vec<String> = command.chain([repository.sources()]).chain(packages).collect();
+        let command = command.chain([repository.sources()]).chain(packages).collect();
+        Self::make(folder, Manager::Apt, repository.root(), command)
+    }
+
+    /// The same for machines with rpm, for the given one of its package managers.
+    pub fn prepare_rpm(folder: &Path, repository: &RpmRepository, manager: Manager) -> anyhow::Result<Self> {
+        let (program, package) = match manager {
+            Manager::Apt => anyhow::bail!("an rpm repository is not for apt"),
+            Manager::Dnf => ("dnf", "dnf"),
+            Manager::Zypper => ("zypper", "zypper"),
+        };
+        check(&[(program, package), ("rpm", "rpm")])?;
+        let root = repository.root().display().to_string();
+        let command = ["/bin/sh", "-c", RPM_IMAGE, "image", program, &root].map(str::to_owned).into_iter();
+        let command = command.chain(rpm_repository::INSTALLED.map(str::to_owned)).collect();
+        Self::make(folder, manager, repository.root(), command)
+    }
+
+    fn make(
+        folder: &Path,
+        manager: Manager,
+        repository: &Path,
+        command: Vec<String>,
+    ) -> anyhow::Result<Self> {
+        let sandbox = Sandbox::create(folder, "image", &[repository.to_owned()])?;
         run(&mut sandbox.command(&command)).context("the image of the sandboxed machines")?;
-        Ok(Self { upper: sandbox.upper(), repository: repository.root().to_owned() })
+        Ok(Self { manager, upper: sandbox.upper(), repository: repository.to_owned() })
     }
 }
 
@@ -44,6 +81,7 @@ impl Image {
 #[derive(Debug)]
 pub struct Machine {
     sandbox: Sandbox,
+    manager: Manager,
     agent: Vec<String>,
     power: Power,
 }
@@ -63,7 +101,7 @@ impl Machine {
         // A copy, a few megabytes: the kernel takes no layer that lies inside another, and / holds them all.
         fs::remove_dir_all(sandbox.upper())?;
         run(Command::new("cp").arg("-a").arg(&image.upper).arg(sandbox.upper()))?;
-        Ok(Self { sandbox, agent, power: Power::default() })
+        Ok(Self { sandbox, manager: image.manager, agent, power: Power::default() })
     }
 
     /// The command that an agent on such a machine must use to reboot it.
@@ -88,7 +126,7 @@ impl Machine {
         fs::read_to_string(&file).with_context(|| file.display().to_string())
     }
 
-    /// Takes away all fixture packages but these.
+    /// Takes away all fixture packages but these; for machines with apt.
     pub fn keep_only(&self, packages: &[&str]) -> anyhow::Result<()> {
         let others = INSTALLED.iter().filter(|name| !packages.contains(name));
         let command: Vec<&str> = ["dpkg", "--purge"].into_iter().chain(others.copied()).collect();
@@ -120,22 +158,37 @@ impl Machine {
 
     /// Runs a command on the machine, whether it is on or off.
     pub fn exec(&self, command: &[&str]) -> anyhow::Result<Output> {
+        Ok(self.command(command)?.output()?)
+    }
+
+    /// The same to be started by the caller.
+    pub fn command(&self, command: &[&str]) -> anyhow::Result<Command> {
         match self.ready()? {
-            Some(pid) => Ok(Sandbox::enter(pid, command).output()?),
+            Some(pid) => Ok(Sandbox::enter(pid, command)),
             None => {
                 let command: Vec<String> = command.iter().map(ToString::to_string).collect();
-                Ok(self.sandbox.command(&command).output()?)
+                Ok(self.sandbox.command(&command))
             }
         }
     }
 
-    /// The version and the state (`installed`, `half-configured`, …) of a package, by the package database.
+    /// The version and the state (`installed`, `half-configured`, …) of a package, by the package database; rpm knows
+    /// only what is installed.
     pub fn package(&self, name: &str) -> anyhow::Result<(String, String)> {
-        let output = self.exec(&["dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", name])?;
+        let command = match self.manager {
+            Manager::Apt => ["dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", name],
+            Manager::Dnf | Manager::Zypper => ["rpm", "-q", "--qf", "%{VERSION} installed", name],
+        };
+        let output = self.exec(&command)?;
         let text = String::from_utf8(output.stdout)?;
         let said = || format!("{name}: {} {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
         let (version, state) = text.split_once(' ').with_context(said)?;
         Ok((version.to_owned(), state.to_owned()))
+    }
+
+    /// What it is patched with.
+    pub fn manager(&self) -> Manager {
+        self.manager
     }
 
     /// How often it was booted.

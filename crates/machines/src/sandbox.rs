@@ -77,10 +77,10 @@ impl Sandbox {
     }
 }
 
-/// Says what to do if machines cannot be made here.
-pub(crate) fn check() -> anyhow::Result<()> {
+/// Says what to do if machines with these programs, each with Debian's package of it, cannot be made here.
+pub(crate) fn check(programs: &[(&str, &str)]) -> anyhow::Result<()> {
     ensure!(nix::unistd::geteuid().is_root(), "sandboxed machines need root: run this as root");
-    let missing = NEEDED.iter().filter(|(program, _)| !is_installed(program));
+    let missing = NEEDED.iter().chain(programs).filter(|(program, _)| !is_installed(program));
     let missing: Vec<_> =
         missing.map(|(program, package)| format!("{program} (package {package})")).collect();
     if !missing.is_empty() {

@@ -13,6 +13,7 @@ use nightshift_runtime::Clock;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -150,6 +151,8 @@ fn check(rollout: &api::RolloutView, audit: &Report, machines: &[MachineReport])
     assert_eq!((tally.healthy, tally.failed, tally.skipped, tally.deferred), (5, 1, 0, 0), "{rollout:#?}");
     assert!(audit.violations.is_empty(), "{audit}");
     assert_eq!(machines.len(), 6);
+    let managers: BTreeSet<&str> = machines.iter().map(|machine| machine.manager).collect();
+    assert_eq!(managers, ["apt", "dnf", "zypper"].into());
     for machine in machines {
         let package = |name: &str| machine.packages[name].as_str();
         let place = &machine.vm;

@@ -26,8 +26,8 @@ pub(super) async fn refresh(apt: &Apt) -> Vec<String> {
     let arguments = ["-q", "-o", "APT::Update::Error-Mode=any", "-o", "Acquire::Retries=2", "update"];
     let mut waits = AGAIN_AFTER.iter();
     loop {
-        let warnings = match apt.tools.run("apt-get", &arguments, UPDATE).await {
-            Ok(output) if output.success => return Vec::new(),
+        let warnings = match apt.programs.run("apt-get", &arguments, UPDATE).await {
+            Ok(output) if output.success() => return Vec::new(),
             Ok(output) => complaints(&output.err),
             Err(error) => vec![error.to_string()],
         };
@@ -50,6 +50,9 @@ pub(super) async fn assess(apt: &Apt) -> Result<Assessment, BackEndError> {
     let mut patches = BTreeMap::new();
     for patch in security_patches(apt, &security, &everything, &held).await? {
         patches.insert(patch.name.clone(), patch);
+    }
+    for patch in esm_patches(apt, &everything).await? {
+        patches.entry(patch.name.clone()).or_insert(patch);
     }
     for patch in other_patches(apt, &everything, &held).await? {
         patches.entry(patch.name.clone()).or_insert(patch);
@@ -87,6 +90,16 @@ async fn security_patches(
         patches.push(patch(&policy.name, &version, Classification::Security, obstacle));
     }
     Ok(patches)
+}
+
+/// Fixes that this machine may not have. Their versions are not to be seen from here: they stand under the installed one.
+async fn esm_patches(apt: &Apt, everything: &Simulation) -> Result<Vec<Patch>, BackEndError> {
+    let names = everything.needs_pro.iter().map(String::as_str).collect();
+    let fix = |policy: Policy| {
+        let obstacle = "its security fix needs Ubuntu Pro (ESM), to which this machine is not attached";
+        Some(patch(&policy.name, &policy.installed?, Classification::Security, Some(obstacle.to_owned())))
+    };
+    Ok(policies(apt, &[], names).await?.into_iter().filter_map(fix).collect())
 }
 
 async fn other_patches(
@@ -160,7 +173,7 @@ async fn simulate(apt: &Apt, options: &[String]) -> Result<Simulation, BackEndEr
     arguments.extend(options.iter().map(String::as_str));
     // Not dist-upgrade, which removes packages; not upgrade alone, which keeps back what needs a new one.
     arguments.extend(["upgrade", "--with-new-pkgs"]);
-    let output = apt.tools.read("apt-get", &arguments, READING).await?;
+    let output = apt.programs.read("apt-get", &arguments, READING).await?;
     Ok(Simulation::read(&output.out))
 }
 
@@ -172,7 +185,7 @@ async fn policies(apt: &Apt, options: &[String], names: Vec<&str>) -> Result<Vec
     let mut arguments: Vec<&str> = options.iter().map(String::as_str).collect();
     arguments.push("policy");
     arguments.extend(names);
-    let output = apt.tools.read("apt-cache", &arguments, READING).await?;
+    let output = apt.programs.read("apt-cache", &arguments, READING).await?;
     Ok(Policy::read(&output.out))
 }
 
@@ -182,6 +195,6 @@ fn pinned(apt: &Apt) -> Vec<String> {
 }
 
 async fn held(apt: &Apt) -> Result<BTreeSet<String>, BackEndError> {
-    let output = apt.tools.read("apt-mark", &["showhold"], READING).await?;
+    let output = apt.programs.read("apt-mark", &["showhold"], READING).await?;
     Ok(output.out.split_whitespace().map(str::to_owned).collect())
 }

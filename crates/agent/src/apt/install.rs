@@ -1,9 +1,10 @@
 //! Planning, downloading and installing named versions, and putting right what an interruption left.
 
 use super::parse::Simulation;
-use super::{Apt, READING, debian, process};
+use super::{Apt, READING, debian};
 use crate::back_end::{BackEndError, Package, PlanError, Running, Said, Trouble};
 use crate::durable;
+use crate::programs::written;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,8 +37,8 @@ impl Apt {
         arguments.push("install");
         arguments.extend(named.iter().map(String::as_str));
         let stale = |error: BackEndError| PlanError::Stale(error.to_string());
-        let output = self.tools.run("apt-get", &arguments, READING).await.map_err(stale)?;
-        if output.success {
+        let output = self.programs.run("apt-get", &arguments, READING).await.map_err(stale)?;
+        if output.success() {
             return Ok(());
         }
         let why = first_error(&output.err).unwrap_or("apt gave no reason").to_owned();
@@ -56,8 +57,8 @@ impl Apt {
         arguments.extend(CAREFUL);
         arguments.extend(["-o", "DPkg::Lock::Timeout=120", "install"]);
         arguments.extend(named.iter().map(String::as_str));
-        let output = self.tools.run("apt-get", &arguments, DOWNLOAD).await?;
-        if output.success {
+        let output = self.programs.run("apt-get", &arguments, DOWNLOAD).await?;
+        if output.success() {
             return Ok(());
         }
         let why = first_error(&output.err).unwrap_or("apt gave no reason");
@@ -83,7 +84,7 @@ impl Apt {
         ]);
         arguments.push("install");
         arguments.extend(named.iter().map(String::as_str));
-        self.tools.start("apt-get", &arguments)
+        self.programs.start("apt-get", &arguments)
     }
 
     /// Ends what was unpacked and not configured. A package whose script fails stays as it is: that keeps nothing
@@ -94,10 +95,8 @@ impl Apt {
         arguments.extend(KEEP_CONFIGURATION);
         arguments.extend(["--configure", "-a"]);
         loop {
-            let running = self.tools.start("dpkg", &arguments)?;
-            process::ended(&running).await;
-            let (_, errors) = process::written(&running);
-            match errors.lines().find(|line| line.contains("lock") && line.contains("another process")) {
+            let said = self.programs.run_to_its_end("dpkg", &arguments).await?;
+            match said.err.lines().find(|line| line.contains("lock") && line.contains("another process")) {
                 None => return Ok(()),
                 Some(line) => tracing::info!(line, "waiting for another program to let go of dpkg"),
             }
@@ -108,29 +107,27 @@ impl Apt {
     /// An interruption while packages were unpacked may leave some without what they need.
     pub(super) async fn fix_broken(&self) -> Result<(), BackEndError> {
         let simulated =
-            self.tools.run("apt-get", &["-s", "-q", "--no-remove", "-f", "install"], READING).await?;
-        if !simulated.success || Simulation::read(&simulated.out).installs.is_empty() {
+            self.programs.run("apt-get", &["-s", "-q", "--no-remove", "-f", "install"], READING).await?;
+        if !simulated.success() || Simulation::read(&simulated.out).installs.is_empty() {
             return Ok(());
         }
         let keep = KEEP_CONFIGURATION.map(|option| format!("Dpkg::Options::={option}"));
         let mut arguments = vec!["-y", "-q", "--no-remove", "-o", "DPkg::Lock::Timeout=120"];
         arguments.extend(keep.iter().flat_map(|option| ["-o", option]));
         arguments.extend(["-f", "install"]);
-        let running = self.tools.start("apt-get", &arguments)?;
-        process::ended(&running).await;
-        Ok(())
+        self.programs.run_to_its_end("apt-get", &arguments).await.map(drop)
     }
 
     /// What apt itself would give dpkg on this machine.
     async fn dpkg_options(&self) -> Result<Vec<String>, BackEndError> {
         let arguments = ["dump", "--format", "%v%n", "DPkg::Options"];
-        let output = self.tools.read("apt-config", &arguments, READING).await?;
+        let output = self.programs.read("apt-config", &arguments, READING).await?;
         Ok(output.out.lines().filter(|line| line.starts_with("--")).map(str::to_owned).collect())
     }
 
     /// To name a package makes apt forget that it came as a dependency, and later never remove it again.
     async fn save_auto_marks(&self, packages: &[Package]) -> Result<(), BackEndError> {
-        let output = self.tools.read("apt-mark", &["showauto"], READING).await?;
+        let output = self.programs.read("apt-mark", &["showauto"], READING).await?;
         let automatic: BTreeSet<&str> = output.out.split_whitespace().collect();
         let names = packages.iter().map(|package| package.name.as_str());
         let marked: Vec<&str> = names.filter(|name| automatic.contains(name)).collect();
@@ -150,7 +147,7 @@ impl Apt {
         let mut arguments = vec!["auto"];
         arguments.extend(text.split_whitespace().filter(|name| debian::is_name(name)));
         if arguments.len() > 1 {
-            self.tools.read("apt-mark", &arguments, READING).await?;
+            self.programs.read("apt-mark", &arguments, READING).await?;
         }
         durable::remove(&path).map_err(|error| failed(&path, &error))
     }
@@ -177,8 +174,8 @@ fn named(packages: &[Package]) -> Result<Vec<String>, BackEndError> {
 
 /// What an install said in its files.
 pub(super) fn said(running: &Running) -> Said {
-    let (out, err) = process::written(running);
-    Said { errors: package_errors(&out), trouble: trouble(&err) }
+    let (out, err) = written(running);
+    Said { errors: package_errors(&out), trouble: trouble(&err), ..Said::default() }
 }
 
 /// `pmerror:NAME[:ARCHITECTURE]:PERCENT:MESSAGE`, anywhere in a line: others write into it too. For a package that

@@ -20,7 +20,7 @@ pub(super) async fn disable(apt: &Apt) -> Result<(), BackEndError> {
     }
     // What counts is what apt makes of all its files.
     let key = "APT::Periodic::Unattended-Upgrade";
-    let effective = apt.tools.read("apt-config", &["shell", "VALUE", key], READING).await?;
+    let effective = apt.programs.read("apt-config", &["shell", "VALUE", key], READING).await?;
     if effective.out.trim() == "VALUE='0'" {
         return Ok(());
     }
@@ -34,5 +34,5 @@ pub(super) fn restore(apt: &Apt) -> Result<(), BackEndError> {
 }
 
 fn drop_in(apt: &Apt) -> PathBuf {
-    apt.root.join(DROP_IN)
+    apt.host.path(DROP_IN)
 }

@@ -19,6 +19,8 @@ pub(super) struct Simulation {
     pub(super) kept_back: Vec<String>,
     /// What it leaves for a later day because it is rolled out in phases; older versions do not tell it apart.
     pub(super) phased: Vec<String>,
+    /// What only Ubuntu Pro's archives (ESM) would fix, which this machine may not use.
+    pub(super) needs_pro: Vec<String>,
 }
 
 /// One `Inst` or `Conf` line.
@@ -64,6 +66,7 @@ impl Simulation {
                 let list = match block {
                     Block::KeptBack => &mut simulation.kept_back,
                     Block::Phased => &mut simulation.phased,
+                    Block::NeedsPro => &mut simulation.needs_pro,
                 };
                 list.extend(line.split_whitespace().map(str::to_owned));
             }
@@ -76,6 +79,7 @@ impl Simulation {
 enum Block {
     KeptBack,
     Phased,
+    NeedsPro,
 }
 
 impl Block {
@@ -84,6 +88,11 @@ impl Block {
             "The following packages have been kept back:" | "Not upgrading:" => Some(Self::KeptBack),
             "The following upgrades have been deferred due to phasing:"
             | "Not upgrading yet due to phasing:" => Some(Self::Phased),
+            // Words of Ubuntu's Pro client, which apt calls: today's, and those of 18.04.
+            pro if pro.starts_with("The following security updates require Ubuntu Pro") => {
+                Some(Self::NeedsPro)
+            }
+            pro if pro.contains("could receive security updates with UA ") => Some(Self::NeedsPro),
             _ => None,
         }
     }
@@ -250,6 +259,18 @@ Inst vim [2:9.0-1] (2:9.0-2 My Mirror, Inc.:1.0/bookworm-security [amd64])
         let simulation = Simulation::read(text);
         assert_eq!(simulation.phased, ["a", "b"]);
         assert_eq!(simulation.kept_back, ["c"]);
+        assert_eq!(simulation.installs.len(), 1);
+    }
+
+    /// After the sources of Ubuntu's Pro client; never recorded on a machine.
+    #[test]
+    fn what_needs_ubuntu_pro_is_told_apart() {
+        let text = "The following security updates require Ubuntu Pro with 'esm-infra' enabled:\n  libx vim\n\
+            Learn more about Ubuntu Pro at https://ubuntu.com/pro\n\
+            *The following packages could receive security updates with UA Infra: ESM service enabled:\n  old\n\
+            Inst x [1] (2 L:1/s [all])\n";
+        let simulation = Simulation::read(text);
+        assert_eq!(simulation.needs_pro, ["libx", "vim", "old"]);
         assert_eq!(simulation.installs.len(), 1);
     }
 

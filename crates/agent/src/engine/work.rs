@@ -126,7 +126,7 @@ impl Work {
             target.attempts += 1;
             let Some(Standing::Not(standing)) = standings.get(&package.name) else {
                 target.outcome.state = PatchState::Installed;
-                target.outcome.detail.clear();
+                target.outcome.detail = said.warnings.get(&package.name).cloned().unwrap_or_default();
                 continue;
             };
             let error = said.errors.get(&package.name);

@@ -1,4 +1,4 @@
-//! The demo on sandboxed machines: real apt, real reboots, real time.
+//! The demo on sandboxed machines: real apt, dnf and zypper, real reboots, real time.
 
 use super::report::Report;
 use super::roll_out;

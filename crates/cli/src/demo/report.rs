@@ -120,7 +120,7 @@ impl fmt::Display for Report {
         for machine in &self.machines {
             let packages = machine.packages.iter().map(|(name, version)| format!("{name} {version}"));
             let packages = packages.collect::<Vec<_>>().join(", ");
-            writeln!(f, "{:<10} {} boots: {packages}", machine.vm, machine.boots)?;
+            writeln!(f, "{:<10} {:<7} {} boots: {packages}", machine.vm, machine.manager, machine.boots)?;
         }
         writeln!(f, "{} days of the fleet's time", self.fleet_days)?;
         write!(f, "{}", self.audit)

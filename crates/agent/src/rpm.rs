@@ -1,0 +1,93 @@
+//! What dnf, yum and zypper have in common: rpm's names and versions, its database and its locks.
+
+mod database;
+mod locks;
+mod repair;
+mod scriptlets;
+mod version;
+
+pub(crate) use database::Database;
+pub(crate) use locks::Locks;
+pub(crate) use repair::remove_older;
+pub(crate) use scriptlets::{failures, warnings};
+pub(crate) use version::{Evr, is_name};
+
+use crate::back_end::{BackEndError, Package};
+
+/// The package as it is named on the machine: with its architecture (`glibc.i686`) where that is not the machine's own.
+pub(crate) fn full_name(name: &str, architecture: &str, native: &str) -> String {
+    if architecture == native || architecture == "noarch" {
+        return name.to_owned();
+    }
+    format!("{name}.{architecture}")
+}
+
+/// A package's name, its architecture if it has one, and its version, each checked: an argument that begins with `-`,
+/// is a path, or holds a wildcard would mean something else.
+pub(crate) fn checked(package: &Package) -> Result<(&str, Option<&str>, Evr), BackEndError> {
+    let wrong =
+        || BackEndError(format!("{:?} {:?} is no package and version", package.name, package.version));
+    let evr = Evr::parse(&package.version).ok_or_else(wrong)?;
+    if !is_name(&package.name) {
+        return Err(wrong());
+    }
+    let (name, architecture) = split_architecture(&package.name);
+    Ok((name, architecture, evr))
+}
+
+/// Architectures of packages for machines that are not of that architecture alone: what rpm calls multilib.
+const ARCHITECTURES: [&str; 14] = [
+    "i386", "i486", "i586", "i686", "athlon", "x86_64", "aarch64", "armv7hl", "ppc64", "ppc64le", "ppc",
+    "s390", "s390x", "riscv64",
+];
+
+/// `glibc.i686` is glibc for i686; `python3.11` is a name.
+fn split_architecture(name: &str) -> (&str, Option<&str>) {
+    match name.rsplit_once('.') {
+        Some((name, architecture)) if ARCHITECTURES.contains(&architecture) => (name, Some(architecture)),
+        _ => (name, None),
+    }
+}
+
+/// `NAME-VERSION-RELEASE.ARCHITECTURE`, where VERSION may begin with `EPOCH:`; read from its end, as names hold `-` too.
+pub(crate) fn nevra(text: &str) -> Option<(&str, Evr, &str)> {
+    let (rest, architecture) = text.rsplit_once('.')?;
+    let (rest, release) = rest.rsplit_once('-')?;
+    let (name, version) = rest.rsplit_once('-')?;
+    let evr = Evr::parse(&format!("{version}-{release}"))?;
+    is_name(name).then_some((name, evr, architecture))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nevras_are_read_from_their_end() {
+        let (name, evr, architecture) = nevra("java-11-openjdk-1:11.0.9-2.el8_2.x86_64").unwrap();
+        assert_eq!(
+            (name, &*evr.to_string(), architecture),
+            ("java-11-openjdk", "1:11.0.9-2.el8_2", "x86_64")
+        );
+        assert!(nevra("<html>").is_none() && nevra("a-b.c").is_none());
+    }
+
+    #[test]
+    fn nothing_that_is_no_package_becomes_an_argument() {
+        let package = |name: &str, version: &str| Package { name: name.into(), version: version.into() };
+        for (name, version) in [
+            ("-y", "1-1"),
+            ("vim", "1;reboot-1"),
+            ("../vim", "1-1"),
+            ("vim", ""),
+            ("vim*", "1-1"),
+            ("vim", "*"),
+        ] {
+            assert!(checked(&package(name, version)).is_err(), "{name} {version}");
+        }
+        let (package, evr) = (package("glibc.i686", "2.34-1.el9"), "2.34-1.el9");
+        let (name, architecture, read) = checked(&package).unwrap();
+        assert_eq!((name, architecture, &*read.to_string()), ("glibc", Some("i686"), evr));
+        assert_eq!(split_architecture("python3.11"), ("python3.11", None));
+    }
+}
