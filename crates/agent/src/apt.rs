@@ -4,6 +4,7 @@
 mod assess;
 mod debian;
 mod install;
+mod lock;
 mod native;
 mod parse;
 mod process;
@@ -15,7 +16,7 @@ use nightshift_domain::patch::Assessment;
 use process::Tools;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long something that only reads may take.
@@ -91,6 +92,30 @@ impl BackEnd for Apt {
         let read = fs::read_to_string(self.root.join(path))
             .or_else(|_| fs::read_to_string(PathBuf::from("/").join(path)));
         read.map(|id| id.trim().to_owned()).map_err(|error| BackEndError(format!("/{path}: {error}")))
+    }
+
+    fn root(&self) -> Option<&Path> {
+        Some(&self.root)
+    }
+
+    fn is_own(&self, package: &str) -> bool {
+        debian::is_of_package_manager(package)
+    }
+
+    fn asks_for_reboot(&self, package: &str) -> bool {
+        debian::asks_for_reboot(package)
+    }
+
+    fn lock_holder(&self) -> Option<String> {
+        lock::holder(&self.root)
+    }
+
+    async fn half_done(&self) -> Result<Vec<String>, BackEndError> {
+        Ok(self.database().await?.half_done())
+    }
+
+    async fn native_updates(&self) -> Result<Option<String>, BackEndError> {
+        native::still_on(self).await
     }
 
     async fn repair(&self) -> Result<(), BackEndError> {
