@@ -4,8 +4,8 @@ use crate::back_end::BackEnd;
 use crate::config::Config;
 use crate::requirements::{native_updates_off, of_machine, of_package_manager, requirement};
 use crate::welcomed::Welcomed;
-use nightshift_domain::agent::{Requirement, RequirementState};
 use nightshift_domain::agent::RequirementState::{AtRisk, Met, Unmet};
+use nightshift_domain::agent::{Requirement, RequirementState};
 use std::path::Path;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -59,7 +59,8 @@ fn lock_free(holder: Option<String>) -> Requirement {
     match holder {
         None => requirement("LockFree", Met, "no other program works with the package database"),
         Some(holder) => {
-            let why = format!("{holder} holds the package database: an order waits for it until its deadline");
+            let why =
+                format!("{holder} holds the package database: an order waits for it until its deadline");
             requirement("LockFree", AtRisk, why)
         }
     }
@@ -116,7 +117,9 @@ fn enrolled(config: &Config, state_dir: Option<&Path>) -> Requirement {
         return requirement(code, Met, format!("this machine is enrolled as {}", config.vm));
     }
     match config.enrolment_token() {
-        Ok(Some(_)) => requirement(code, AtRisk, "not enrolled yet: the agent does it with its token when it runs"),
+        Ok(Some(_)) => {
+            requirement(code, AtRisk, "not enrolled yet: the agent does it with its token when it runs")
+        }
         Ok(None) => {
             let why = format!("not enrolled, and no token: `nightshift vm token {}` issues one", config.vm);
             requirement(code, Unmet, why)

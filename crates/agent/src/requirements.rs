@@ -13,7 +13,11 @@ const ENOUGH: u64 = 200 << 20;
 const ENOUGH_FOR_JOURNAL: u64 = 10 << 20;
 
 /// What needs no package manager to look at; nothing for what only seems to be a machine.
-pub(crate) fn of_machine(back_end: &dyn BackEnd, state_dir: Option<&Path>, welcomed: &Welcomed) -> Vec<Requirement> {
+pub(crate) fn of_machine(
+    back_end: &dyn BackEnd,
+    state_dir: Option<&Path>,
+    welcomed: &Welcomed,
+) -> Vec<Requirement> {
     let Some(root) = back_end.root() else { return Vec::new() };
     vec![disk_space(root, state_dir), welcomed.clock(), init_system(root), welcomed.version()]
 }

@@ -180,7 +180,11 @@ impl Sessions {
         let vm = speaker.vm.clone();
         let last_report = self.host.look(move |gateway, _| gateway.last_report(&vm)).await?;
         let now = Some(timestamp(self.clock.now()));
-        send(outbox, Down::Welcome(wire::Welcome { last_report, now, oldest_agent: OLDEST_AGENT.to_owned() })).await?;
+        send(
+            outbox,
+            Down::Welcome(wire::Welcome { last_report, now, oldest_agent: OLDEST_AGENT.to_owned() }),
+        )
+        .await?;
         // First listed, then read: an order in between is sent twice, never not at all.
         self.live().insert(speaker.vm.clone(), outbox.clone());
         for order in self.open_orders(&speaker.vm).await? {

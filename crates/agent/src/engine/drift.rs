@@ -11,7 +11,9 @@ impl Engine {
         }
         let on = match self.back_end.native_updates().await {
             Ok(on) => on,
-            Err(error) => return Ok(Some(format!("native automatic updates could not be looked at: {error}"))),
+            Err(error) => {
+                return Ok(Some(format!("native automatic updates could not be looked at: {error}")));
+            }
         };
         Ok(on.map(|what| {
             format!("native automatic updates were turned on again ({what}): the next order turns them off")

@@ -27,7 +27,8 @@ impl Engine {
     pub(super) fn measure(&self, packages: usize, began: Time) -> Result<(), StoreError> {
         let took = (self.clock.now() - began).num_milliseconds().max(0);
         let count = u32::try_from(packages).unwrap_or(u32::MAX).max(1);
-        let newest = (Duration::milliseconds(took).as_seconds_f64() / f64::from(count)).min(SLOWEST * self.configured());
+        let newest = (Duration::milliseconds(took).as_seconds_f64() / f64::from(count))
+            .min(SLOWEST * self.configured());
         let average = self.measured().unwrap_or(self.configured());
         let average = average + NEWEST_WEIGHS * (newest - average);
         self.store.put(PACE, format!("{average:.3}").as_bytes(), Secrecy::Open)

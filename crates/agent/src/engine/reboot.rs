@@ -34,7 +34,8 @@ impl Engine {
             return self.reboot(record, work).await;
         }
         if wanted && tried_too_often {
-            work.warnings.push(format!("the machine was rebooted {MOST_REBOOTS} times and still asks for it"));
+            work.warnings
+                .push(format!("the machine was rebooted {MOST_REBOOTS} times and still asks for it"));
         }
         work.window_exceeded |= wanted && !tried_too_often;
         let status = match (rebooted, required || wanted) {

@@ -9,7 +9,7 @@ use crate::report::Report;
 use chrono::Duration;
 use fake::{Fake, Machine, patch};
 use nightshift_domain::OrderId;
-use nightshift_domain::patch::{Classification, PatchState};
+use nightshift_domain::patch::{Classification, PatchState, RebootSetting};
 use nightshift_domain::policy::Policy;
 use nightshift_domain::selection::{Mask, PackageVersion};
 use std::collections::{BTreeMap, BTreeSet};

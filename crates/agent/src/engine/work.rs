@@ -106,10 +106,10 @@ impl Work {
     /// What failed and deserves another try: what failed by its own fault by itself; what another pulled down in
     /// batches of a tenth, and then by itself.
     pub fn to_retry(&self) -> Vec<Vec<Package>> {
-        let open = |target: &Target| {
-            target.outcome.state == PatchState::Failed && target.attempts < MOST_ATTEMPTS
-        };
-        let together = self.packages(|target| open(target) && target.attempts == 0 && target.pulled_down == 1);
+        let open =
+            |target: &Target| target.outcome.state == PatchState::Failed && target.attempts < MOST_ATTEMPTS;
+        let together =
+            self.packages(|target| open(target) && target.attempts == 0 && target.pulled_down == 1);
         let alone = self.packages(|target| open(target) && (target.attempts > 0 || target.pulled_down > 1));
         let batches = together.chunks(together.len().div_ceil(10).max(1)).map(<[Package]>::to_vec);
         batches.chain(alone.into_iter().map(|package| vec![package])).collect()

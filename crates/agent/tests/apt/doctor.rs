@@ -23,7 +23,9 @@ async fn a_sound_machine_has_nothing_that_stops_it() {
     let found = doctor::examine(&machine.apt(), None).await;
     let stops = found.iter().find(|requirement| requirement.state == RequirementState::Unmet);
     assert_eq!(stops, None);
-    for code in ["PackageManagerWorks", "SourcesAnswer", "DiskSpace", "NativeUpdatesOff", "LockFree", "DatabaseSound"] {
+    for code in
+        ["PackageManagerWorks", "SourcesAnswer", "DiskSpace", "NativeUpdatesOff", "LockFree", "DatabaseSound"]
+    {
         assert_eq!(find(&found, code).state, RequirementState::Met, "{found:?}");
     }
 }
@@ -37,7 +39,8 @@ async fn each_ailment_is_named_with_what_to_do() {
     fs::write(machine.root("run/reboot-required"), "").unwrap();
     machine.carry_out(machine.order("o-1")).await;
     let _held = hold(&machine.root("var/lib/dpkg/lock-frontend"));
-    fs::write(machine.root("etc/apt/apt.conf.d/99-zz"), "APT::Periodic::Unattended-Upgrade \"1\";\n").unwrap();
+    fs::write(machine.root("etc/apt/apt.conf.d/99-zz"), "APT::Periodic::Unattended-Upgrade \"1\";\n")
+        .unwrap();
     let mut config = machine.config.clone();
     config.gateway = "https://127.0.0.1:1".into();
     let found = doctor::examine(&machine.apt(), Some(&config)).await;

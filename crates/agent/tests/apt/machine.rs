@@ -41,8 +41,12 @@ impl Machine {
         config.apt_config = Some(root.join("apt.conf"));
         config.state_dir = Some(folder.path().join("state"));
         config.root = root;
-        config.timings =
-            Timings { average_package_seconds: 1, longest_package_seconds: 5, reboot_seconds: 10, ..Timings::default() };
+        config.timings = Timings {
+            average_package_seconds: 1,
+            longest_package_seconds: 5,
+            reboot_seconds: 10,
+            ..Timings::default()
+        };
         Self { folder, config }
     }
 

@@ -57,7 +57,8 @@ fn watcher(dies_at: usize, names: Arc<Mutex<Vec<String>>>) -> Watcher {
 fn programs(machine: &Machine) -> Vec<Pid> {
     let own = format!("APT_CONFIG={}", machine.root("apt.conf").display());
     let is_own = |pid: &i32| {
-        fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| String::from_utf8_lossy(&text).contains(&own))
+        fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|text| String::from_utf8_lossy(&text).contains(&own))
     };
     let numbers = fs::read_dir("/proc").unwrap().flatten();
     let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -72,7 +73,9 @@ fn power_cut(machine: &Machine) {
             break;
         }
         // Those that are over by now need no signal.
-        running.into_iter().for_each(|pid| drop(kill(pid, Signal::SIGKILL)));
+        for pid in running {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
     }
     drop(fs::remove_file(machine.root("run/reboot-required")));
     fs::write(machine.root("proc/sys/kernel/random/boot_id"), "after the cut\n").unwrap();
@@ -116,7 +119,10 @@ fn check(machine: &Machine, what: &str) {
         assert_eq!(machine.installed(package), "1.1 installed", "{what}");
     }
     assert_eq!((&result.error, result.window_exceeded), (&None, false), "{what}");
-    assert!(result.reboot != RebootStatus::Failed && result.reboot != RebootStatus::Required, "{what}: {result:?}");
+    assert!(
+        result.reboot != RebootStatus::Failed && result.reboot != RebootStatus::Required,
+        "{what}: {result:?}"
+    );
     assert!(!machine.root("run/reboot-required").exists(), "{what}");
     let accepted = machine.reports().iter().filter(|report| matches!(report.body, Body::Accepted(_))).count();
     assert_eq!(accepted, 1, "{what}");

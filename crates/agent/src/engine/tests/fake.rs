@@ -104,7 +104,11 @@ impl Machine {
         if let Some(running) = self.running.take() {
             let names: Vec<&str> = running.split(' ').collect();
             let (done, open) = names.split_at(names.len() / 2);
-            done.iter().filter(|name| !self.failing.contains(**name)).for_each(|name| self.put_in(name));
+            for name in done {
+                if !self.failing.contains(*name) {
+                    self.put_in(name);
+                }
+            }
             self.half_done = open.first().map(|name| (*name).to_owned());
         }
         self.boots += 1;
@@ -189,8 +193,10 @@ impl BackEnd for Fake {
             }
             let lacks = |patch: &&Patch| !machine.installed.contains(&patch.name);
             let mut patches: Vec<Patch> = machine.lacks.iter().filter(lacks).cloned().collect();
-            let is_open =
-                |patch: &Patch| patch.obstacle.is_none() && patch.classification != Classification::Other;
+            let is_open = |patch: &Patch| {
+                let wanted = patch.obstacle.is_none() && patch.classification != Classification::Other;
+                wanted && !machine.failing.contains(&patch.name)
+            };
             if !patches.iter().any(is_open) {
                 patches.extend(machine.lacks_later.iter().filter(lacks).cloned());
             }

@@ -10,7 +10,10 @@ async fn the_package_manager_goes_first_and_kernels_last_and_all_is_downloaded_b
     let first_install = log.iter().position(|entry| entry.starts_with("install")).unwrap();
     let downloads: Vec<&String> = log.iter().filter(|entry| entry.starts_with("download")).collect();
     assert_eq!(&downloads[..3], ["download pm-tool", "download a b", "download kernel-x"]);
-    assert!(log[..first_install].iter().filter(|entry| entry.starts_with("download")).count() == 3, "{log:?}");
+    assert!(
+        log[..first_install].iter().filter(|entry| entry.starts_with("download")).count() == 3,
+        "{log:?}"
+    );
     assert_eq!(bench.installs(), ["install pm-tool", "install a b", "install kernel-x"]);
     assert_eq!(bench.result().reboot, RebootStatus::Completed);
 }
@@ -59,7 +62,11 @@ async fn the_measured_pace_of_the_machine_is_kept_and_bounds_the_next_batch() {
     bench.fake.machine.lock().unwrap().lacks = lacking(&["b", "c"]).lacks;
     // By the configured pace both would fit.
     let deadline = Duration::seconds(900) + average + Duration::seconds(60);
-    let order = Order { id: "o-2".parse().unwrap(), not_after: bench.clock.now() + NIGHT * 9, ..bench.order(deadline) };
+    let order = Order {
+        id: "o-2".parse().unwrap(),
+        not_after: bench.clock.now() + NIGHT * 9,
+        ..bench.order(deadline)
+    };
     bench.engine().carry_out(order).await.unwrap();
     let last = bench.results().pop().unwrap();
     assert!(last.window_exceeded);
@@ -70,7 +77,11 @@ async fn the_measured_pace_of_the_machine_is_kept_and_bounds_the_next_batch() {
 async fn a_newer_order_takes_over_between_two_batches() {
     let bench = Bench::new(lacking(&["pm-tool", "a"]));
     let older = bench.order(NIGHT);
-    let newer = Order { id: "o-2".parse().unwrap(), not_after: older.not_after + Duration::hours(1), ..older.clone() };
+    let newer = Order {
+        id: "o-2".parse().unwrap(),
+        not_after: older.not_after + Duration::hours(1),
+        ..older.clone()
+    };
     let engine = bench.engine();
     let newest = engine.newest();
     let installing = || !bench.installs().is_empty();
