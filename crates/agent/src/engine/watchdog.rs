@@ -52,11 +52,11 @@ impl Engine {
     }
 }
 
-/// What changes while an install gets on: the sizes of what it wrote, and which processes there are. `None` if that
-/// cannot be told.
-fn signs_of_life(running: &Running) -> Option<String> {
+/// What grows while an install gets on: how much it wrote, of its progress too. Not its processes: one that asks again
+/// and again for something that never comes has new ones all the time. `None` if it cannot be told.
+fn signs_of_life(running: &Running) -> Option<u64> {
     let size = |end: &str| fs::metadata(format!("{}.{end}", running.log)).map(|file| file.len()).ok();
-    Some(format!("{} {} {:?}", size("out")?, size("err")?, tree(running.pid)))
+    Some(size("out")? + size("err")?)
 }
 
 /// The processes below this one, each with what it runs, for people.

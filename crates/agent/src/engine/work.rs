@@ -6,8 +6,12 @@ use nightshift_domain::agent::InstallReport;
 use nightshift_domain::patch::{Assessment, Patch, PatchOutcome, PatchState, RebootStatus};
 use nightshift_domain::selection::{Choice, Selection};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+/// The most that an account may say in bytes: far below the log's largest message (1 MiB in NATS).
+const LARGEST_ACCOUNT: usize = 600 << 10;
+/// How long what is said of one patch may be in an account that is too large.
+const SHORT: usize = 80;
 /// How often one package is tried under one order.
 const MOST_ATTEMPTS: u32 = 2;
 
@@ -64,26 +68,32 @@ impl Work {
     /// Takes every assessed patch in, once; those that the selection chooses, and that have no obstacle, are to be
     /// installed.
     pub fn take_all(&mut self, assessment: Assessment, selection: &Selection) {
+        let mut known = self.known();
         for patch in assessment.patches {
             let choice = selection.choose(&patch);
-            self.add(patch, choice);
+            self.add(patch, choice, &mut known);
         }
     }
 
     /// Takes in what a later assessment found to be wanted; returns whether there is anything new to install.
     pub fn take_in(&mut self, assessment: &Assessment, selection: &Selection) -> bool {
+        let mut known = self.known();
         for patch in &assessment.patches {
             match selection.choose(patch) {
                 Choice::NotSelected => {}
-                choice => self.add(patch.clone(), choice),
+                choice => self.add(patch.clone(), choice, &mut known),
             }
         }
         !self.to_install().is_empty()
     }
 
-    fn add(&mut self, patch: Patch, choice: Choice) {
-        let known = |target: &Target| target.is(&patch.name, &patch.version);
-        if self.targets.iter().any(known) {
+    /// What is accounted for already: there may be thousands.
+    fn known(&self) -> BTreeSet<Package> {
+        self.targets.iter().map(Target::package).collect()
+    }
+
+    fn add(&mut self, patch: Patch, choice: Choice, known: &mut BTreeSet<Package>) {
+        if !known.insert(Package { name: patch.name.clone(), version: patch.version.clone() }) {
             return;
         }
         let (state, detail) = match (choice, patch.obstacle) {
@@ -211,7 +221,8 @@ impl Work {
 
     /// The account as it is reported.
     pub fn report(&self, reboot: RebootStatus, boot_id: String) -> InstallReport {
-        let patches = self.targets.iter().map(|target| target.outcome.clone()).collect();
+        let mut patches: Vec<_> = self.targets.iter().map(|target| target.outcome.clone()).collect();
+        shorten(&mut patches);
         let mut report =
             InstallReport { patches, reboot, boot_id, window_exceeded: self.window_exceeded, error: None };
         let newer = self.superseded.as_ref();
@@ -234,6 +245,18 @@ impl Work {
 
     fn find(&mut self, package: &Package) -> Option<&mut Target> {
         self.targets.iter_mut().find(|target| target.is(&package.name, &package.version))
+    }
+}
+
+/// Of a very large account every patch stays, and of what failed the beginning of its reason.
+fn shorten(patches: &mut [PatchOutcome]) {
+    let size = |patch: &PatchOutcome| patch.name.len() + patch.version.len() + patch.detail.len() + 16;
+    if patches.iter().map(size).sum::<usize>() <= LARGEST_ACCOUNT {
+        return;
+    }
+    for patch in patches {
+        let kept = if patch.state == PatchState::Failed { SHORT } else { 0 };
+        patch.detail = patch.detail.chars().take(kept).collect();
     }
 }
 

@@ -1,15 +1,19 @@
 //! What stops a machine from being patched, told in plain words; bad nights that end in a clear state.
 
+use crate::archive::run;
 use crate::interruptions::hold;
-use crate::machine::{Machine, states};
+use crate::machine::Machine;
 use chrono::{Duration, Utc};
 use nightshift_agent::back_end::BackEnd as _;
 use nightshift_agent::doctor;
 use nightshift_agent::report::Body;
+use nightshift_agent::spool::Spool;
+use nightshift_agent::store::Store;
 use nightshift_domain::agent::{Requirement, RequirementState};
 use nightshift_domain::event::Order;
-use nightshift_domain::patch::PatchState::Pending;
 use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::Command;
 
 fn find<'a>(found: &'a [Requirement], code: &str) -> &'a Requirement {
@@ -111,9 +115,8 @@ async fn a_clock_a_day_off_refuses_every_order_until_it_is_right() {
 }
 
 #[tokio::test]
-async fn sources_that_answer_with_something_else_leave_the_old_news_and_a_warning() {
+async fn a_source_that_answers_with_a_web_page_ends_the_order_with_apt_s_own_words() {
     let machine = Machine::new();
-    let lists = machine.root("var/lib/apt/lists");
     let html = "<!DOCTYPE html><html><body>please log in</body></html>\n";
     let portal = machine.root("portal");
     fs::create_dir_all(portal.join("security")).unwrap();
@@ -122,15 +125,87 @@ async fn sources_that_answer_with_something_else_leave_the_old_news_and_a_warnin
     }
     let text = format!("deb [trusted=yes] file:{}/security ./\n", portal.display());
     let sources = machine.root("etc/apt/sources.list");
-    fs::write(&sources, fs::read_to_string(&sources).unwrap() + &text).unwrap();
-    let known = fs::read_dir(&lists).unwrap().count();
+    let good = fs::read_to_string(&sources).unwrap();
+    fs::write(&sources, good.clone() + &text).unwrap();
     let result = machine.carry_out(machine.order("o-1")).await;
-    assert_eq!(states(&result).values().filter(|state| **state == Pending).count(), 0);
-    assert_eq!(machine.installed("fx-sec"), "1.1 installed");
-    assert!(fs::read_dir(&lists).unwrap().count() >= known);
+    // apt itself reads nothing any more, of no source: there is nothing to be installed, and the reason is its own.
+    assert!(result.error.as_ref().unwrap().contains("Unable to parse package file"), "{result:?}");
+    assert_eq!(machine.installs(), 0);
     let told = machine.reports().into_iter().find_map(|report| match report.body {
         Body::Checked(found) => Some(found),
         _ => None,
     });
-    assert_eq!(find(&told.unwrap(), "SourcesAnswer").state, RequirementState::AtRisk);
+    assert_eq!(find(&told.unwrap(), "PackageManagerWorks").state, RequirementState::Unmet);
+    fs::write(&sources, good).unwrap();
+    let result = machine.carry_out(machine.order("o-2")).await;
+    assert_eq!((result.error, machine.installed("fx-sec").as_str()), (None, "1.1 installed"));
+}
+
+/// A small disk of its own, which goes with this value.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: PathBuf) -> Self {
+        fs::create_dir_all(&at).unwrap();
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(&at));
+        Self(at)
+    }
+
+    /// Takes all but so many bytes.
+    fn fill(&self, left: usize) {
+        let mut file = fs::File::create(self.0.join("filler")).unwrap();
+        let written = (24 << 20) - left;
+        // The last of it may not fit: then the disk is as full as it can be.
+        let _ = file.write_all(&vec![1; written]);
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_in_a_reason_and_nothing_is_begun_that_cannot_be_written_down() {
+    let mut machine = Machine::new();
+    let disk = SmallDisk::mount(machine.root("state"));
+    machine.config.state_dir = Some(disk.0.clone());
+    let store = Store::on_disk(&disk.0).unwrap();
+    let engine = machine.engine_on(store.clone());
+    disk.fill(4 << 20);
+    engine.carry_out(machine.order("o-1")).await.unwrap();
+    let reports = Spool::open(store.clone()).unwrap().after(0);
+    let Body::Finished(_, result) = &reports.last().unwrap().body else { panic!("{reports:?}") };
+    assert!(result.error.as_ref().unwrap().starts_with("DiskSpace: "), "{result:?}");
+    assert_eq!(machine.installed("fx-sec"), "1.0 installed");
+    disk.fill(0);
+    let error = engine.carry_out(machine.order("o-2")).await.unwrap_err();
+    assert!(error.to_string().contains("state cannot be kept"), "{error}");
+    assert_eq!(machine.installed("fx-sec"), "1.0 installed");
+    fs::remove_file(disk.0.join("filler")).unwrap();
+    machine.engine_on(store).carry_out(machine.order("o-2")).await.unwrap();
+    assert_eq!(machine.installed("fx-sec"), "1.1 installed");
+}
+
+#[tokio::test]
+async fn an_install_that_is_stuck_is_told_with_what_runs_and_never_killed() {
+    let mut machine = Machine::new();
+    machine.config.timings.stuck_seconds = 1;
+    fs::write(machine.root("etc/fx-slow-hold"), "").unwrap();
+    let engine = machine.engine();
+    let stuck = engine.stuck();
+    let release = async {
+        while stuck.get().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let what = stuck.get().unwrap();
+        fs::remove_file(machine.root("etc/fx-slow-hold")).unwrap();
+        what
+    };
+    let (result, what) = tokio::join!(engine.carry_out(machine.order("o-1")), release);
+    result.unwrap();
+    assert!(what.contains("not killed") && what.contains("fx-slow.postinst"), "{what}");
+    assert_eq!(stuck.get(), None);
+    assert_eq!(machine.installed("fx-slow"), "1.1 installed");
 }

@@ -130,3 +130,35 @@ async fn an_assessment_that_fails_is_told_with_its_reason() {
     let last = bench.reports().pop().unwrap();
     assert!(matches!(&last.body, Body::NotAssessed(why) if why.contains("garbage")), "{last:?}");
 }
+
+#[tokio::test]
+async fn ten_thousand_patches_are_accounted_for_one_by_one() {
+    let names: Vec<String> = (0..10_000).map(|number| format!("package-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let bench = Bench::new(Machine { aborts: Some("package-777".into()), ..lacking(&names) });
+    bench.fake.machine.lock().unwrap().lacks[5_000].obstacle = Some("held".repeat(500));
+    let order = Order { deadline: bench.clock.now() + NIGHT * 100, ..bench.order(NIGHT) };
+    bench.engine().carry_out(order).await.unwrap();
+    let result = bench.result();
+    assert_eq!(
+        (result.accounted(), result.count(PatchState::Installed), result.skipped()),
+        (10_000, 9_998, 1)
+    );
+    assert_eq!(result.error, None);
+    let wire = nightshift_protocol::events::v1::InstallReport::from(&result);
+    assert!(prost::Message::encoded_len(&wire) < 900 << 10);
+}
+
+#[tokio::test]
+async fn an_enablement_that_was_cut_short_is_resumed_by_the_next_order() {
+    let bench = Bench::new(Machine { broken: Some("dpkg is busy".into()), ..lacking(&["a"]) });
+    bench.engine().carry_out(bench.order(NIGHT)).await.unwrap();
+    let enabled =
+        |bench: &Bench| bench.reports().iter().filter(|report| report.body == Body::Enabled).count();
+    assert_eq!((enabled(&bench), bench.installs().len()), (0, 0));
+    bench.fake.machine.lock().unwrap().broken = None;
+    let next =
+        Order { id: "o-2".parse().unwrap(), not_after: bench.clock.now() + NIGHT * 2, ..bench.order(NIGHT) };
+    bench.engine().carry_out(next).await.unwrap();
+    assert_eq!((enabled(&bench), bench.installs().len()), (1, 1));
+}
