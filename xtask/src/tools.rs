@@ -10,7 +10,7 @@ const NATS: &str = "2.15.1";
 const BUF: &str = "1.75.0";
 /// What the tests and this program run, each with the package of Debian that brings it. The rest of it is in every
 /// Debian (dpkg, mount, util-linux).
-const DEBIAN: [(&[&str], &str); 7] = [
+const DEBIAN: [(&[&str], &str); 8] = [
     // Sandboxed machines have the host's programs: with these they are patched by dnf and zypper.
     (&["dnf", "--version"], "dnf"),
     (&["zypper", "--version"], "zypper"),
@@ -19,6 +19,7 @@ const DEBIAN: [(&[&str], &str); 7] = [
     (&["python3", "-m", "pip", "--version"], "python3-pip"),
     (&["rpmbuild", "--version"], "rpm"),
     (&["systemd-analyze", "--version"], "systemd"),
+    (&["unattended-upgrade", "--help"], "unattended-upgrades"),
 ];
 
 fn folder() -> PathBuf {
@@ -54,6 +55,10 @@ fn debian_packages() -> anyhow::Result<()> {
         let mut apt = Command::new("apt-get");
         run(apt.arg("-qq").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
     };
+    // The tests ask it what it would do; this machine is not to be upgraded by it.
+    let answers = folder().join("debconf");
+    fs::write(&answers, "unattended-upgrades unattended-upgrades/enable_auto_updates boolean false\n")?;
+    run(Command::new("debconf-set-selections").arg(&answers))?;
     let install: Vec<&str> =
         ["-y", "--no-install-recommends", "install"].into_iter().chain(missing).collect();
     apt(&["update"]).and_then(|()| apt(&install)).context("the tests need Debian or Ubuntu, as root")

@@ -4,6 +4,7 @@
 mod assess;
 mod debian;
 mod install;
+mod lock;
 mod native;
 mod parse;
 
@@ -15,7 +16,7 @@ use async_trait::async_trait;
 use nightshift_domain::patch::Assessment;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long something that only reads may take.
@@ -75,6 +76,30 @@ impl BackEnd for Apt {
 
     fn boot_id(&self) -> Result<String, BackEndError> {
         self.host.boot_id()
+    }
+
+    fn root(&self) -> Option<&Path> {
+        Some(self.host.root())
+    }
+
+    fn is_own(&self, package: &str) -> bool {
+        debian::is_of_package_manager(package)
+    }
+
+    fn asks_for_reboot(&self, package: &str) -> bool {
+        debian::asks_for_reboot(package)
+    }
+
+    fn lock_holder(&self) -> Option<String> {
+        lock::holder(self.host.root())
+    }
+
+    async fn half_done(&self) -> Result<Vec<String>, BackEndError> {
+        Ok(self.database().await?.half_done())
+    }
+
+    async fn native_updates(&self) -> Result<Option<String>, BackEndError> {
+        native::still_on(self).await
     }
 
     async fn repair(&self) -> Result<(), BackEndError> {

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use nightshift_domain::patch::Assessment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// A package at the version that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,6 +93,36 @@ pub trait BackEnd: Send + Sync + 'static {
 
     /// Ends what an install before left half-done, after waiting for one that still runs. Does nothing if all is well.
     async fn repair(&self) -> Result<(), BackEndError>;
+
+    /// The folder that stands for the machine's `/`; `None` if it only seems to be a machine.
+    fn root(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Whether the package is one of the package manager's own: those go first, by themselves.
+    fn is_own(&self, _package: &str) -> bool {
+        false
+    }
+
+    /// Whether its new version asks for a reboot as a rule (kernels, the C library): those go last, by themselves.
+    fn asks_for_reboot(&self, _package: &str) -> bool {
+        false
+    }
+
+    /// Who holds the package database at the moment, for people; `None` if nobody does, or that cannot be told.
+    fn lock_holder(&self) -> Option<String> {
+        None
+    }
+
+    /// Packages that an install left half-done, for people.
+    async fn half_done(&self) -> Result<Vec<String>, BackEndError> {
+        Ok(Vec::new())
+    }
+
+    /// Which native automatic updates are on, for people; `None` if none is.
+    async fn native_updates(&self) -> Result<Option<String>, BackEndError> {
+        Ok(None)
+    }
 
     /// Turns native automatic updates off; does nothing if they are.
     async fn disable_native_updates(&self) -> Result<(), BackEndError>;

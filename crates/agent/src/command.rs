@@ -1,10 +1,13 @@
 //! What `nightshift-agent` does when it is called.
 
 use crate::config::Config;
-use crate::run;
+use crate::requirements::requirement;
+use crate::tonight::Tonight;
+use crate::{doctor, run};
 use anyhow::Context as _;
 use clap::Subcommand;
 use nightshift_clock::Clock;
+use nightshift_domain::agent::RequirementState;
 use nightshift_domain::patch::Assessment;
 use nix::sys::stat::{Mode, umask};
 use std::path::{Path, PathBuf};
@@ -21,11 +24,23 @@ pub enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Say in plain words what would stop this machine from being patched. Ends with 1 if anything would.
+    Doctor {
+        /// The configuration file (TOML). Without it only the machine is looked at, no gateway.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Say what the machine lacks; changes nothing.
     Assess {
         /// The configuration file (TOML). NIGHTSHIFT_AGENT_* variables override it.
-        #[arg(long)]
-        config: PathBuf,
+        #[arg(long, required_unless_present = "local")]
+        config: Option<PathBuf>,
+        /// Say what would be installed tonight, without any configuration or server.
+        #[arg(long, conflicts_with = "config")]
+        local: bool,
         /// For programs.
         #[arg(long)]
         json: bool,
@@ -46,7 +61,9 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     match command {
         Command::Run { config } => work(&config).await,
-        Command::Assess { config, json } => assess(&config, json).await,
+        Command::Doctor { config, json } => doctor(config.as_deref(), json).await,
+        Command::Assess { config: Some(config), json, .. } => assess(&config, json).await,
+        Command::Assess { json, .. } => assess_local(json).await,
         Command::Restore { config } => restore(&config).await,
     }
 }
@@ -68,6 +85,39 @@ async fn assess(path: &Path, json: bool) -> anyhow::Result<()> {
     } else {
         print_for_people(&assessment);
     }
+    Ok(())
+}
+
+async fn assess_local(json: bool) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir().context("a folder for the moment")?;
+    let config = Config::local(folder.path())?;
+    let tonight = Tonight::of(run::back_end(&config, &Clock::system())?.assess().await?);
+    if json {
+        println!("{}", serde_json::to_string_pretty(&tonight).context("tonight as JSON")?);
+    } else {
+        tonight.print();
+    }
+    Ok(())
+}
+
+async fn doctor(path: Option<&Path>, json: bool) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir().context("a folder for the moment")?;
+    let given = path.map(Config::load).transpose()?;
+    let config = given.clone().map_or_else(|| Config::local(folder.path()), Ok)?;
+    let found = match run::back_end(&config, &Clock::system()) {
+        Ok(back_end) => doctor::examine(back_end.as_ref(), given.as_ref()).await,
+        Err(error) => {
+            vec![requirement("PackageManagerWorks", RequirementState::Unmet, error.to_string())]
+        }
+    };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&found).context("the findings as JSON")?);
+    } else {
+        doctor::print(&found);
+    }
+    let unmet = found.iter().filter(|requirement| requirement.state == RequirementState::Unmet);
+    let unmet: Vec<&str> = unmet.map(|requirement| requirement.code.as_str()).collect();
+    anyhow::ensure!(unmet.is_empty(), "this machine cannot be patched: {}", unmet.join(", "));
     Ok(())
 }
 

@@ -100,26 +100,33 @@ pub struct Timings {
     pub longest_package_seconds: u32,
     /// What is kept back for a reboot, and how long the machine may take for it.
     pub reboot_seconds: u32,
+    /// An install that is silent for so long is told as stuck.
+    pub stuck_seconds: u32,
 }
 
 impl Default for Timings {
     /// What Azure's agent found by telemetry for apt.
     fn default() -> Self {
-        Self { average_package_seconds: 90, longest_package_seconds: 300, reboot_seconds: 900 }
+        Self {
+            average_package_seconds: 90,
+            longest_package_seconds: 300,
+            reboot_seconds: 900,
+            stuck_seconds: 1_800,
+        }
     }
 }
 
 impl Timings {
-    pub(crate) fn average_package(&self) -> Duration {
-        Duration::seconds(self.average_package_seconds.into())
-    }
-
     pub(crate) fn longest_package(&self) -> Duration {
         Duration::seconds(self.longest_package_seconds.into())
     }
 
     pub(crate) fn reboot(&self) -> Duration {
         Duration::seconds(self.reboot_seconds.into())
+    }
+
+    pub(crate) fn stuck(&self) -> Duration {
+        Duration::seconds(self.stuck_seconds.into())
     }
 }
 
@@ -161,6 +168,17 @@ impl Config {
         }
     }
 
+    /// For a machine that is only to be looked at: no server, no identity, and what is needed for a moment in this
+    /// folder.
+    pub fn local(folder: &Path) -> Result<Self, InvalidConfig> {
+        let vm = VmId::new("local")
+            .map_err(|error| InvalidConfig { from: "local".into(), what: error.to_string() })?;
+        let mut config = Self::simulated(vm, "https://localhost", "", "", "");
+        config.back_end = BackEndChoice::Auto;
+        config.state_dir = Some(folder.to_owned());
+        Ok(config)
+    }
+
     /// Reads the file and the environment's overrides.
     pub fn load(path: &Path) -> Result<Self, InvalidConfig> {
         let from = path.display().to_string();
@@ -195,6 +213,7 @@ impl Config {
             ("health_command_seconds", self.health_command_seconds),
             ("reconnect_at_most_milliseconds", self.reconnect_at_most_milliseconds),
             ("timings.longest_package_seconds", self.timings.longest_package_seconds),
+            ("timings.stuck_seconds", self.timings.stuck_seconds),
         ];
         match times.iter().find(|(_, value)| *value == 0) {
             Some((field, value)) => Err(format!("`{field}`: {value}: must be 1 or more")),

@@ -11,13 +11,13 @@ use crate::back_end::{BackEnd, BackEndError, Package, PlanError, Running, Said, 
 use crate::config::Config;
 use crate::host::Host;
 use crate::programs::{self, Programs};
-use crate::rpm::{Database, Locks, remove_older};
+use crate::rpm::{self, Database, Locks, remove_older};
 use crate::units::Units;
 use async_trait::async_trait;
 use dialect::Dialect;
 use nightshift_domain::patch::Assessment;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long something that only reads may take.
@@ -32,23 +32,6 @@ const NATIVE: [&str; 8] = [
     "packagekit.service",
     "packagekit-offline-update.service",
     "packagekit-background.timer",
-];
-/// A machine whose version of one of these is newer than its boot waits for a reboot: the list of `needs-restarting -r`,
-/// for machines without that plug-in.
-const REBOOT_AFTER: [&str; 13] = [
-    "kernel",
-    "kernel-core",
-    "kernel-rt",
-    "kernel-rt-core",
-    "kernel-uek",
-    "glibc",
-    "gnutls",
-    "openssl-libs",
-    "linux-firmware",
-    "microcode_ctl",
-    "systemd",
-    "dbus",
-    "dbus-broker",
 ];
 
 /// dnf or yum, and rpm, of this machine.
@@ -91,7 +74,7 @@ impl Dnf {
     /// Whether anything that only a reboot puts to use is newer than the boot.
     async fn newer_than_the_boot(&self) -> Result<bool, BackEndError> {
         let database = Database::read(&self.programs).await?;
-        Ok(!database.installed_after(self.host.booted_at()?, &REBOOT_AFTER).is_empty())
+        Ok(!database.installed_after(self.host.booted_at()?, &rpm::REBOOT_AFTER).is_empty())
     }
 }
 
@@ -107,6 +90,23 @@ impl BackEnd for Dnf {
 
     fn boot_id(&self) -> Result<String, BackEndError> {
         self.host.boot_id()
+    }
+
+    fn root(&self) -> Option<&Path> {
+        Some(self.host.root())
+    }
+
+    fn is_own(&self, package: &str) -> bool {
+        rpm::is_of_package_manager(package)
+    }
+
+    fn asks_for_reboot(&self, package: &str) -> bool {
+        rpm::asks_for_reboot(package)
+    }
+
+    async fn half_done(&self) -> Result<Vec<String>, BackEndError> {
+        let database = Database::read(&self.programs).await?;
+        Ok(database.duplicates().map(|(name, _)| format!("{name} is there in two versions")).collect())
     }
 
     async fn repair(&self) -> Result<(), BackEndError> {

@@ -1,10 +1,20 @@
 //! Carries out orders. It knows windows, batches, reboots and the journal, but no package manager.
 
+mod checks;
+mod drift;
 mod install;
+mod newest;
+mod pace;
+mod plan;
+mod reboot;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 mod work;
 
+pub use newest::Newest;
+pub use watchdog::Stuck;
+pub(crate) use watchdog::what_runs;
 pub use work::{Batch, Work};
 
 use crate::back_end::{BackEnd, BackEndError};
@@ -13,11 +23,12 @@ use crate::journal::{Journal, Record, Stage};
 use crate::report::Body;
 use crate::spool::Spool;
 use crate::store::{Secrecy, Store, StoreError};
+use crate::welcomed::Welcomed;
 use nightshift_clock::Clock;
-use nightshift_domain::VmId;
 use nightshift_domain::agent::{InstallReport, RefusedOrder};
 use nightshift_domain::event::Order;
-use nightshift_domain::patch::{Assessment, RebootSetting, RebootStatus};
+use nightshift_domain::patch::{Assessment, RebootStatus};
+use nightshift_domain::{OrderId, VmId};
 use std::sync::Arc;
 
 /// Remembers that native automatic updates were reported as off.
@@ -32,6 +43,9 @@ pub struct Engine {
     store: Store,
     journal: Journal,
     spool: Spool,
+    newest: Newest,
+    stuck: Stuck,
+    welcomed: Welcomed,
 }
 
 /// What ends an order's work from outside of it.
@@ -56,14 +70,35 @@ impl Engine {
         spool: Spool,
     ) -> Result<Self, StoreError> {
         let journal = Journal::open(store.clone(), clock.now())?;
-        Ok(Self { vm, back_end, clock, timings, store, journal, spool })
+        let (newest, stuck, welcomed) = Default::default();
+        Ok(Self { vm, back_end, clock, timings, store, journal, spool, newest, stuck, welcomed })
+    }
+
+    /// Where the orders that arrive are to be noted: the one that is under way gives way to a newer one.
+    pub fn newest(&self) -> Newest {
+        self.newest.clone()
+    }
+
+    /// Where it is to be noted what the gateway says of its clock.
+    pub fn welcomed(&self) -> Welcomed {
+        self.welcomed.clone()
+    }
+
+    /// What is stuck, if anything is.
+    pub fn stuck(&self) -> Stuck {
+        self.stuck.clone()
     }
 
     /// Reports what the machine lacks, or why that cannot be told; changes nothing.
     pub async fn assess(&self, refresh: bool) -> Result<(), EngineError> {
         let warnings = if refresh { self.back_end.refresh().await } else { Vec::new() };
-        match self.back_end.assess().await {
-            Ok(assessment) => self.report_assessment(assessment, warnings)?,
+        let assessed = self.back_end.assess().await;
+        self.tell_requirements(&warnings, assessed.as_ref()).await?;
+        match assessed {
+            Ok(mut assessment) => {
+                assessment.warnings.extend(self.drift().await?);
+                self.report_assessment(assessment, warnings)?;
+            }
             Err(error) => {
                 tracing::warn!(%error, "the machine could not be assessed");
                 self.spool.append(self.clock.now(), Body::NotAssessed(error.to_string()))?;
@@ -110,8 +145,23 @@ impl Engine {
             let why = format!("it was to begin by {}, it is {}", order.not_after, self.clock.now());
             return self.refuse(order, "Expired", why);
         }
+        if let Some(why) = self.wrong_clock() {
+            return self.refuse(order, "ClockWrong", why);
+        }
+        if let Some(newer) = self.newer_than(&order)? {
+            return self.refuse(order, "Superseded", format!("order {newer} is newer"));
+        }
         let record = self.announce(order, Stage::Accepted)?;
         self.work(record).await
+    }
+
+    /// An order that is newer than this one, whether it was carried out already or waits.
+    fn newer_than(&self, order: &Order) -> Result<Option<OrderId>, StoreError> {
+        let records = self.journal.records()?;
+        let carried_out = records.iter().filter(|record| !matches!(record.stage, Stage::Refused(_)));
+        let mut known = carried_out.map(|record| &record.order);
+        let newer = known.find(|known| known.id != order.id && known.not_after > order.not_after);
+        Ok(newer.map(|newer| newer.id.clone()).or_else(|| self.newest.after(order)))
     }
 
     async fn go_on(&self, record: Record) -> Result<(), EngineError> {
@@ -146,12 +196,8 @@ impl Engine {
 
     async fn step(&self, mut record: Record) -> Result<Record, EngineError> {
         match record.stage.clone() {
-            Stage::Accepted => {
-                let work = self.begin(&record.order).await?;
-                record.stage = Stage::Installing(work);
-                self.journal.put(&record)?;
-                Ok(record)
-            }
+            Stage::Accepted => self.begin(record, Work::default()).await,
+            Stage::Installing(work) if work.unassessed => self.begin(record, work).await,
             Stage::Installing(work) => {
                 let work = self.install_all(&mut record, work).await?;
                 self.reboot_or_finish(record, work).await
@@ -161,20 +207,29 @@ impl Engine {
         }
     }
 
-    async fn begin(&self, order: &Order) -> Result<Work, EngineError> {
-        self.repair(order).await?;
+    /// Everything up to the first install: the machine is repaired, enabled, rebooted if it waits for that, assessed.
+    async fn begin(&self, mut record: Record, mut work: Work) -> Result<Record, EngineError> {
+        self.check_machine()?;
+        self.repair(&record.order).await?;
         self.enable().await?;
-        let warnings = self.back_end.refresh().await;
-        let assessment = self.back_end.assess().await?;
-        let mut work = Work::new(assessment, &order.selection);
-        work.warnings = warnings;
-        Ok(work)
+        if self.reboots_first(&record.order, &work).await? {
+            work.unassessed = true;
+            return self.reboot(record, work).await;
+        }
+        work.unassessed = false;
+        work.warnings = self.back_end.refresh().await;
+        let assessed = self.back_end.assess().await;
+        self.tell_requirements(&work.warnings, assessed.as_ref()).await?;
+        work.take_all(assessed?, &record.order.selection);
+        record.stage = Stage::Installing(work);
+        self.journal.put(&record)?;
+        Ok(record)
     }
 
     /// Another program may hold the package manager for hours: not longer than the order lasts. What an install of
     /// ours left is repaired even after that.
     async fn repair(&self, order: &Order) -> Result<(), EngineError> {
-        let until = order.deadline.max(self.clock.now() + self.timings.longest_package());
+        let until = order.deadline.max(self.clock.now() + self.longest_package());
         tokio::select! {
             result = self.back_end.repair() => Ok(result?),
             () = self.clock.sleep_until(until) => {
@@ -190,58 +245,6 @@ impl Engine {
             self.store.put(ENABLED, b"", Secrecy::Open)?;
         }
         Ok(())
-    }
-
-    async fn reboot_or_finish(&self, record: Record, mut work: Work) -> Result<Record, EngineError> {
-        let required = self.back_end.reboot_required().await?;
-        let rebooted = work.rebooted_into.is_some();
-        let wanted = match record.order.reboot {
-            RebootSetting::Never => false,
-            RebootSetting::IfRequired => required && !rebooted,
-            RebootSetting::Always => !rebooted,
-        };
-        let fits = self.clock.now() + self.timings.reboot() <= record.order.deadline;
-        if wanted && fits {
-            return self.reboot(record, work).await;
-        }
-        work.window_exceeded |= wanted;
-        let status = match (rebooted, required || wanted) {
-            (true, false) => RebootStatus::Completed,
-            (_, true) => RebootStatus::Required,
-            (false, false) => RebootStatus::NotNeeded,
-        };
-        self.finish(record.order, work, status).await
-    }
-
-    async fn reboot(&self, mut record: Record, work: Work) -> Result<Record, EngineError> {
-        let boot_id = self.back_end.boot_id()?;
-        let give_up = self.clock.now() + self.timings.reboot();
-        record.stage = Stage::Rebooting { boot_id, give_up, work };
-        self.journal.put(&record)?;
-        Ok(record)
-    }
-
-    /// Tells the machine to reboot until it did or its time is over. To tell it twice does no harm, and a crash
-    /// between the journal and the command must not leave it untold.
-    async fn await_reboot(&self, mut record: Record) -> Result<Record, EngineError> {
-        let Stage::Rebooting { boot_id, give_up, mut work } = record.stage.clone() else { return Ok(record) };
-        if self.back_end.boot_id()? == boot_id && self.clock.now() < give_up {
-            tracing::info!(order = %record.order.id, "rebooting the machine");
-            self.back_end.reboot().await?;
-            self.clock.sleep_until(give_up).await;
-        }
-        let now_in = self.back_end.boot_id()?;
-        if now_in == boot_id {
-            return self.finish(record.order, work, RebootStatus::Failed).await;
-        }
-        work.rebooted_into = Some(now_in);
-        record = self.announce(record.order, Stage::Installing(work.clone()))?;
-        // A machine that went down in the middle of something else may need it.
-        self.repair(&record.order).await?;
-        let standings = self.back_end.standings(&work.outstanding()).await?;
-        work.recount(&standings);
-        record.stage = Stage::Installing(work);
-        Ok(record)
     }
 
     /// Ends the order with a full account, and with a fresh assessment after it.

@@ -19,6 +19,11 @@ impl Host {
         Self { root: config.root.clone(), reboot_command: config.reboot_command.clone() }
     }
 
+    /// The folder that stands for its `/`.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A path on the machine.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))

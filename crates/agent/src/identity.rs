@@ -186,6 +186,11 @@ fn endpoint(config: &Config, tls: ClientTlsConfig) -> Result<Endpoint, LinkError
 
 /// The transport's own words are "transport error": what happened is in the causes.
 fn causes(error: &dyn Error) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut said = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        said.push(error.to_string());
+        cause = error.source();
+    }
+    said.join(": ")
 }

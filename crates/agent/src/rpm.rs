@@ -14,6 +14,37 @@ pub(crate) use version::{Evr, is_name};
 
 use crate::back_end::{BackEndError, Package};
 
+/// A machine whose version of one of these is newer than its boot waits for a reboot: the list of `needs-restarting -r`,
+/// for machines without that plug-in.
+pub(crate) const REBOOT_AFTER: [&str; 13] = [
+    "kernel",
+    "kernel-core",
+    "kernel-rt",
+    "kernel-rt-core",
+    "kernel-uek",
+    "glibc",
+    "gnutls",
+    "openssl-libs",
+    "linux-firmware",
+    "microcode_ctl",
+    "systemd",
+    "dbus",
+    "dbus-broker",
+];
+
+/// Whether a machine with a new version of it waits for a reboot as a rule; flavours of kernels too.
+pub(crate) fn asks_for_reboot(package: &str) -> bool {
+    let (name, _) = split_architecture(package);
+    REBOOT_AFTER.contains(&name) || name.starts_with("kernel-")
+}
+
+/// rpm, dnf, yum, zypper and what they are made of.
+pub(crate) fn is_of_package_manager(package: &str) -> bool {
+    let (name, _) = split_architecture(package);
+    let own = ["rpm", "rpm-libs", "yum", "dnf", "dnf-data", "zypper", "libzypp", "libsolv", "libdnf", "librepo"];
+    own.contains(&name) || ["python3-dnf", "libsolv-", "libdnf5", "dnf5"].iter().any(|start| name.starts_with(start))
+}
+
 /// The package as it is named on the machine: with its architecture (`glibc.i686`) where that is not the machine's own.
 pub(crate) fn full_name(name: &str, architecture: &str, native: &str) -> String {
     if architecture == native || architecture == "noarch" {

@@ -98,6 +98,7 @@ async fn one_boot(
         store.clone(),
         spool.clone(),
     )?;
+    let (stuck, welcomed) = (engine.stuck(), engine.welcomed());
     let (worker, desk) = Worker::new(engine, config.clone(), spool.clone(), clock.clone())?;
     let link = Link {
         config: config.clone(),
@@ -108,6 +109,8 @@ async fn one_boot(
         probes: Probes::new(config),
         clock: clock.clone(),
         beat: worker.done.clone(),
+        stuck,
+        welcomed,
     };
     tokio::select! {
         result = worker.work() => Ok(result?),

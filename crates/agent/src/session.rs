@@ -3,10 +3,12 @@
 use crate::back_end::BackEnd;
 use crate::backoff;
 use crate::config::Config;
+use crate::engine::Stuck;
 use crate::identity::{self, LinkError};
 use crate::probes::Probes;
 use crate::spool::Spool;
 use crate::store::Store;
+use crate::welcomed::Welcomed;
 use crate::worker::Desk;
 use nightshift_clock::Clock;
 use nightshift_domain::agent::AgentIdentity;
@@ -47,6 +49,9 @@ pub(crate) struct Link {
     pub(crate) clock: Clock,
     /// Asks for a heartbeat at once.
     pub(crate) beat: Arc<Notify>,
+    /// An install that makes no progress ails the machine.
+    pub(crate) stuck: Stuck,
+    pub(crate) welcomed: Welcomed,
 }
 
 impl Link {
@@ -107,7 +112,13 @@ impl Link {
         let first = tokio::time::timeout(WELCOME_WITHIN, responses.message()).await;
         let first = first.map_err(|_| LinkError::Protocol("it did not answer Hello in time"))??;
         match first.and_then(|response| response.message) {
-            Some(Down::Welcome(welcome)) => Ok(self.spool.forget(welcome.last_report)?),
+            Some(Down::Welcome(welcome)) => {
+                // A gateway of before does not say what time it has.
+                if let Ok(now) = time(welcome.now, "welcome.now") {
+                    self.welcomed.note(self.clock.now() - now, welcome.oldest_agent);
+                }
+                Ok(self.spool.forget(welcome.last_report)?)
+            }
             _ => Err(LinkError::Protocol("its first word was not Welcome")),
         }
     }
@@ -154,7 +165,7 @@ impl Link {
     async fn send_heartbeats(&self, outbox: &Outbox) -> Result<(), LinkError> {
         loop {
             let boot_id = self.back_end.boot_id().map_err(|error| LinkError::Config(error.to_string()))?;
-            let ailment = match self.back_end.ailment().await {
+            let ailment = match self.stuck.get().or(self.back_end.ailment().await) {
                 None => self.probes.ailment().await,
                 ailment => ailment,
             };

@@ -5,14 +5,36 @@
 
 use crate::durable;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The documents; cheap to clone, every clone is the same store.
-#[derive(Debug, Clone)]
-pub struct Store(Kind);
+#[derive(Clone)]
+pub struct Store {
+    kind: Kind,
+    watcher: Option<Watcher>,
+}
+
+/// Hears of every change before and after it is made. Tests count them, and die at each.
+pub type Watcher = Arc<dyn Fn(&str, Moment) + Send + Sync>;
+
+/// When a watcher hears of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Nothing is changed yet.
+    Before,
+    /// The change survives a power cut.
+    After,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
 
 #[derive(Debug, Clone)]
 enum Kind {
@@ -47,7 +69,7 @@ pub enum Secrecy {
 impl Store {
     /// In this folder, which is made if it is not there.
     pub fn on_disk(folder: &Path) -> Result<Self, StoreError> {
-        let store = Self(Kind::Disk(folder.to_owned()));
+        let store = Self { kind: Kind::Disk(folder.to_owned()), watcher: None };
         for part in ["", "orders", "spool", "identity"] {
             let path = folder.join(part);
             fs::create_dir_all(&path).map_err(|error| StoreError::new(path.display().to_string(), error))?;
@@ -57,12 +79,32 @@ impl Store {
 
     /// In this process only.
     pub fn in_memory() -> Self {
-        Self(Kind::Memory(Arc::default()))
+        Self { kind: Kind::Memory(Arc::default()), watcher: None }
+    }
+
+    /// The folder; `None` if it is all in memory.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Disk(folder) => Some(folder),
+            Kind::Memory(_) => None,
+        }
+    }
+
+    /// The same documents, watched.
+    pub fn watched(self, watcher: Watcher) -> Self {
+        Self { watcher: Some(watcher), ..self }
     }
 
     /// Keeps a document; when this returns it survives a power cut.
     pub fn put(&self, name: &str, bytes: &[u8], secrecy: Secrecy) -> Result<(), StoreError> {
-        match &self.0 {
+        self.tell(name, Moment::Before);
+        self.write(name, bytes, secrecy)?;
+        self.tell(name, Moment::After);
+        Ok(())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8], secrecy: Secrecy) -> Result<(), StoreError> {
+        match &self.kind {
             Kind::Disk(folder) => {
                 let mode = if secrecy == Secrecy::Secret { 0o600 } else { 0o644 };
                 let path = folder.join(name);
@@ -77,7 +119,7 @@ impl Store {
 
     /// The document of this name, if there is one.
     pub fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match &self.0 {
+        match &self.kind {
             Kind::Disk(folder) => match fs::read(folder.join(name)) {
                 Ok(bytes) => Ok(Some(bytes)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -89,7 +131,20 @@ impl Store {
 
     /// Forgets a document.
     pub fn remove(&self, name: &str) -> Result<(), StoreError> {
-        match &self.0 {
+        self.tell(name, Moment::Before);
+        self.take_away(name)?;
+        self.tell(name, Moment::After);
+        Ok(())
+    }
+
+    fn tell(&self, name: &str, moment: Moment) {
+        if let Some(watcher) = &self.watcher {
+            watcher(name, moment);
+        }
+    }
+
+    fn take_away(&self, name: &str) -> Result<(), StoreError> {
+        match &self.kind {
             Kind::Disk(folder) => {
                 let path = folder.join(name);
                 durable::remove(&path).map_err(|error| failed(&path, error))
@@ -104,7 +159,7 @@ impl Store {
     /// The names of the documents in one part of the store, in their order. What a power cut left half-written is
     /// none of them.
     pub fn list(&self, part: &str) -> Result<Vec<String>, StoreError> {
-        let mut names = match &self.0 {
+        let mut names = match &self.kind {
             Kind::Disk(folder) => files(&folder.join(part))?,
             Kind::Memory(documents) => {
                 let prefix = format!("{part}/");

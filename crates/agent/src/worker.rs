@@ -1,7 +1,7 @@
 //! The desk where orders arrive, and the one worker who carries them out one after the other.
 
 use crate::config::Config;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Newest};
 use crate::journal::Journal;
 use crate::report::Body;
 use crate::spool::Spool;
@@ -27,6 +27,7 @@ pub(crate) struct Desk {
     spool: Spool,
     journal: Journal,
     config: Config,
+    newest: Newest,
 }
 
 /// Who carries them out.
@@ -59,6 +60,7 @@ impl Desk {
         match self.distrust(&order) {
             Ok(None) => {
                 self.in_hand().insert(id.clone());
+                self.newest.note(&order);
                 if !self.queue_up(Task::CarryOut(Box::new(order))) {
                     self.in_hand().remove(&id);
                 }
@@ -118,7 +120,8 @@ impl Worker {
         engine.catch_up()?;
         let (queue, tasks) = mpsc::channel(TASKS);
         let journal = engine.journal().clone();
-        let desk = Desk { in_hand: Arc::default(), queue, spool, journal, config };
+        let newest = engine.newest();
+        let desk = Desk { in_hand: Arc::default(), queue, spool, journal, config, newest };
         engine.unfinished()?.into_iter().for_each(|order| desk.take(order));
         let done = Arc::default();
         Ok((Self { engine, clock, done, desk: desk.clone(), tasks }, desk))

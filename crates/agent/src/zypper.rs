@@ -14,12 +14,12 @@ use crate::back_end::{BackEnd, BackEndError, Package, PlanError, Running, Said, 
 use crate::config::Config;
 use crate::host::Host;
 use crate::programs::{self, Programs};
-use crate::rpm::{Database, Locks, remove_older};
+use crate::rpm::{self, Database, Locks, remove_older};
 use crate::units::Units;
 use async_trait::async_trait;
 use nightshift_domain::patch::Assessment;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long something that only reads may take.
@@ -84,6 +84,23 @@ impl BackEnd for Zypper {
 
     fn boot_id(&self) -> Result<String, BackEndError> {
         self.host.boot_id()
+    }
+
+    fn root(&self) -> Option<&Path> {
+        Some(self.host.root())
+    }
+
+    fn is_own(&self, package: &str) -> bool {
+        rpm::is_of_package_manager(package)
+    }
+
+    fn asks_for_reboot(&self, package: &str) -> bool {
+        rpm::asks_for_reboot(package)
+    }
+
+    async fn half_done(&self) -> Result<Vec<String>, BackEndError> {
+        let database = Database::read(&self.programs).await?;
+        Ok(database.duplicates().map(|(name, _)| format!("{name} is there in two versions")).collect())
     }
 
     async fn repair(&self) -> Result<(), BackEndError> {

@@ -37,6 +37,18 @@ impl InstallReport {
         self.patches.iter().filter(|p| p.state == state).count()
     }
 
+    /// How many patches were left alone: of another classification, or with something in the way.
+    pub fn skipped(&self) -> usize {
+        self.count(PatchState::NotSelected) + self.count(PatchState::Excluded)
+    }
+
+    /// Installed, pending, failed and skipped together; a patch that is there twice counts once. As many as were assessed,
+    /// or the account is wrong.
+    pub fn accounted(&self) -> usize {
+        let patches = self.patches.iter().map(|patch| (&patch.name, &patch.version));
+        patches.collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     /// Why the order counts as failed; `None` if it did what was asked.
     pub fn failure(&self) -> Option<String> {
         if let Some(error) = &self.error {

@@ -28,6 +28,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+/// The oldest agent that understands what this gateway says.
+const OLDEST_AGENT: &str = "0.1.0";
 /// Messages that may wait for one agent.
 const OUTBOX: usize = 64;
 
@@ -211,7 +213,11 @@ impl Sessions {
         let vm = speaker.vm.clone();
         let last_report = self.host.look(move |gateway, _| gateway.last_report(&vm)).await?;
         let now = Some(timestamp(self.clock.now()));
-        send(outbox, Down::Welcome(wire::Welcome { last_report, now })).await?;
+        send(
+            outbox,
+            Down::Welcome(wire::Welcome { last_report, now, oldest_agent: OLDEST_AGENT.to_owned() }),
+        )
+        .await?;
         // First listed, then read: an order in between is sent twice, never not at all.
         self.live().insert(speaker.vm.clone(), outbox.clone());
         for order in self.open_orders(&speaker.vm).await? {

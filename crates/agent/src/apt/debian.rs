@@ -19,6 +19,22 @@ pub(super) fn is_version(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_alphabetic()) && text.chars().all(allowed)
 }
 
+/// apt, dpkg and what they are made of.
+pub(super) fn is_of_package_manager(name: &str) -> bool {
+    let name = name.split(':').next().unwrap_or(name);
+    ["apt", "apt-utils", "dpkg", "debconf", "debian-archive-keyring", "ubuntu-keyring"].contains(&name)
+        || name.starts_with("libapt-pkg")
+}
+
+/// Kernels and what every process has in its memory: Debian's and Ubuntu's packages that ask for a reboot when they are
+/// new (needrestart(1), /usr/share/update-notifier/notify-reboot-required).
+pub(super) fn asks_for_reboot(name: &str) -> bool {
+    let name = name.split(':').next().unwrap_or(name);
+    let kernel = ["linux-image", "linux-base", "linux-firmware", "firmware-", "grub-", "shim-signed"];
+    let everywhere = ["libc6", "systemd", "libsystemd0", "dbus", "intel-microcode", "amd64-microcode"];
+    kernel.iter().any(|prefix| name.starts_with(prefix)) || everywhere.contains(&name)
+}
+
 /// Which of two versions is newer.
 pub(super) fn compare(left: &str, right: &str) -> Ordering {
     let (left, right) = (Version::parse(left), Version::parse(right));

@@ -188,6 +188,15 @@ impl Database {
         Self { entries }
     }
 
+    /// Packages that are neither installed nor removed, each with its state.
+    pub(super) fn half_done(&self) -> Vec<String> {
+        let sound = ["installed", "config-files", "not-installed"];
+        let unsound = self.entries.iter().filter(|(_, entry)| !sound.contains(&entry.status.as_str()));
+        // Each is there by its name, and by its name and architecture.
+        let once = unsound.filter(|(name, _)| !name.contains(':'));
+        once.map(|(name, Entry { version, status })| format!("{name} {version} {status}")).collect()
+    }
+
     /// Success is the wanted version or a newer one, and fully installed: a package whose script failed is at its
     /// new version already, but half-configured.
     pub(super) fn standing(&self, package: &Package) -> Standing {

@@ -2,19 +2,17 @@
 //! judged by the package database.
 
 use super::{Engine, EngineError, Work};
-use crate::back_end::{Package, PlanError, Said};
+use crate::back_end::{Package, Said};
 use crate::engine::work::Batch;
 use crate::journal::{Record, Stage};
 use chrono::Duration;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use nightshift_domain::event::Order;
 use nightshift_domain::mind::Time;
 use nightshift_domain::patch::RebootSetting;
 
 /// The most packages in one go: a longer command line gains nothing, and one that goes wrong takes less along.
 const LARGEST_BATCH: i32 = 300;
-/// How often the machine is assessed anew for patches that only show when others are in.
+/// How often, in each boot, the machine is assessed anew for patches that only show when others are in.
 const MOST_ROUNDS: u32 = 2;
 
 impl Engine {
@@ -26,8 +24,8 @@ impl Engine {
         }
         loop {
             work = self.install_selected(record, work).await?;
-            work = self.retry_singly(record, work).await?;
-            if work.window_exceeded || work.rounds >= MOST_ROUNDS {
+            work = self.retry(record, work).await?;
+            if work.is_stopped() || work.rounds >= MOST_ROUNDS {
                 return Ok(work);
             }
             work.rounds += 1;
@@ -42,7 +40,7 @@ impl Engine {
     async fn recover(&self, order: &Order, mut work: Work) -> Result<Work, EngineError> {
         let Some(batch) = work.batch.clone() else { return Ok(work) };
         let said = match &batch.running {
-            Some(running) => self.back_end.wait(running).await,
+            Some(running) => self.await_install(running).await,
             None => Said::default(),
         };
         self.repair(order).await?;
@@ -52,45 +50,59 @@ impl Engine {
         Ok(work)
     }
 
+    /// All is planned and downloaded before the first package is installed: the package manager's own, then the rest,
+    /// and last what asks for a reboot. A package manager that is new may see other patches: then all begins anew.
     async fn install_selected(&self, record: &mut Record, mut work: Work) -> Result<Work, EngineError> {
         loop {
             let packages = work.to_install();
-            if packages.is_empty() {
+            if packages.is_empty() || self.is_over(&record.order, &mut work) {
                 return Ok(work);
             }
-            if self.largest_batch(&record.order) == 0 {
-                work.window_exceeded = true;
+            let (own, others): (Vec<_>, Vec<_>) =
+                packages.into_iter().partition(|package| self.back_end.is_own(&package.name));
+            let (last, rest): (Vec<_>, Vec<_>) =
+                others.into_iter().partition(|package| self.back_end.asks_for_reboot(&package.name));
+            let first = self.prepare(&record.order, &own, &mut work).await;
+            let mut later = self.prepare(&record.order, &rest, &mut work).await;
+            later.extend(self.prepare(&record.order, &last, &mut work).await);
+            let has_own = !first.is_empty();
+            for group in if has_own { first } else { later } {
+                work = self.install_group(record, work, &group).await?;
+            }
+            if work.is_stopped() {
                 return Ok(work);
             }
-            let groups = self.plan(&packages, &mut work).await;
-            for group in groups {
-                work = self.install_group(record, work, group).await?;
-                if work.window_exceeded {
-                    return Ok(work);
-                }
+            if has_own {
+                let assessment = self.back_end.assess().await?;
+                work.take_in(&assessment, &record.order.selection);
             }
         }
+    }
+
+    /// Groups that can each be installed in one go, downloaded in full. What cannot be had now is pending.
+    async fn prepare(&self, order: &Order, packages: &[Package], work: &mut Work) -> Vec<Vec<Package>> {
+        let mut groups = Vec::new();
+        if packages.is_empty() {
+            return groups;
+        }
+        for group in self.plan(packages, work).await {
+            match self.download(order, &group).await {
+                Ok(()) => groups.push(group),
+                Err(why) => group.iter().for_each(|package| work.postpone(package, &why)),
+            }
+        }
+        groups
     }
 
     async fn install_group(
         &self,
         record: &mut Record,
         mut work: Work,
-        group: Vec<Package>,
+        group: &[Package],
     ) -> Result<Work, EngineError> {
-        // In full first: the install must not depend on the network in the middle of the window.
-        if let Err(why) = self.download(&record.order, &group).await {
-            group.iter().for_each(|package| work.postpone(package, &why));
-            work.window_exceeded |= self.largest_batch(&record.order) == 0;
-            return Ok(work);
-        }
-        let mut rest = group.as_slice();
-        while !rest.is_empty() {
-            let size = self.largest_batch(&record.order).min(rest.len());
-            if size == 0 {
-                work.window_exceeded = true;
-                return Ok(work);
-            }
+        let mut rest = group;
+        while !rest.is_empty() && !self.is_over(&record.order, &mut work) {
+            let size = self.largest_batch(&record.order).clamp(1, rest.len());
             let (batch, later) = rest.split_at(size);
             work = self.install_batch(record, work, batch).await?;
             rest = later;
@@ -98,16 +110,17 @@ impl Engine {
         Ok(work)
     }
 
-    /// One more try for each package that failed, by itself: in a batch another may have pulled it down.
-    async fn retry_singly(&self, record: &mut Record, mut work: Work) -> Result<Work, EngineError> {
-        for package in work.to_retry() {
-            if self.largest_batch(&record.order) == 0 {
-                work.window_exceeded = true;
+    /// Tries again what failed, in smaller batches and then by itself: in a batch another may have pulled it down.
+    async fn retry(&self, record: &mut Record, mut work: Work) -> Result<Work, EngineError> {
+        loop {
+            let groups = work.to_retry();
+            if groups.is_empty() || work.is_stopped() {
                 return Ok(work);
             }
-            work = self.install_batch(record, work, &[package]).await?;
+            for group in groups {
+                work = self.install_group(record, work, &group).await?;
+            }
         }
-        Ok(work)
     }
 
     async fn install_batch(
@@ -118,10 +131,12 @@ impl Engine {
     ) -> Result<Work, EngineError> {
         work.batch = Some(Batch { packages: packages.to_vec(), running: None });
         self.save(record, &work)?;
+        let began = self.clock.now();
         let running = self.back_end.install(packages).await?;
         work.batch = Some(Batch { packages: packages.to_vec(), running: Some(running.clone()) });
         self.save(record, &work)?;
-        let said = self.back_end.wait(&running).await;
+        let said = self.await_install(&running).await;
+        self.measure(packages.len(), began)?;
         self.tidy().await;
         let standings = self.back_end.standings(&work.outstanding()).await?;
         work.judge(&standings, &said);
@@ -134,43 +149,9 @@ impl Engine {
         Ok(work)
     }
 
-    /// Parts the packages into groups that can each be installed in one go. What cannot be installed at all is noted
-    /// and left out: in a batch it would keep everything else out too.
-    async fn plan(&self, packages: &[Package], work: &mut Work) -> Vec<Vec<Package>> {
-        let mut refused = Vec::new();
-        let groups = self.part(packages, &mut refused).await;
-        for (package, error) in refused {
-            match error {
-                PlanError::Impossible(why) => work.exclude(&package, &why),
-                PlanError::Stale(why) => work.postpone(&package, &why),
-            }
-        }
-        groups
-    }
-
-    /// Halves what does not go together until it does.
-    fn part<'a>(
-        &'a self,
-        packages: &'a [Package],
-        refused: &'a mut Vec<(Package, PlanError)>,
-    ) -> BoxFuture<'a, Vec<Vec<Package>>> {
-        async move {
-            let Err(error) = self.back_end.plan(packages).await else { return vec![packages.to_vec()] };
-            if let [package] = packages {
-                refused.push((package.clone(), error));
-                return Vec::new();
-            }
-            let (left, right) = packages.split_at(packages.len() / 2);
-            let mut groups = self.part(left, refused).await;
-            groups.append(&mut self.part(right, refused).await);
-            groups
-        }
-        .boxed()
-    }
-
     /// Downloads until the install could not end in time any more; once more, with fresh news, if it fails.
     async fn download(&self, order: &Order, packages: &[Package]) -> Result<(), String> {
-        let cut_off = self.last_end(order) - self.timings.longest_package();
+        let cut_off = self.last_end(order) - self.longest_package();
         let twice = async {
             if self.back_end.download(packages).await.is_ok() {
                 return Ok(());
@@ -184,14 +165,21 @@ impl Engine {
         }
     }
 
+    /// Whether nothing more may be begun: between two batches, never within one.
+    fn is_over(&self, order: &Order, work: &mut Work) -> bool {
+        work.superseded = work.superseded.take().or_else(|| self.newest.after(order));
+        work.window_exceeded |= self.largest_batch(order) == 0;
+        work.is_stopped()
+    }
+
     /// How many packages can be begun now and end in time.
     fn largest_batch(&self, order: &Order) -> usize {
-        let left = self.last_end(order) - self.clock.now() - self.timings.longest_package();
+        let left = self.last_end(order) - self.clock.now() - self.longest_package();
         if left < Duration::zero() {
             return 0;
         }
-        let average = self.timings.average_package().num_seconds().max(1);
-        let more = i32::try_from(left.num_seconds() / average).unwrap_or(LARGEST_BATCH);
+        let average = self.average_package().num_milliseconds().max(1);
+        let more = i32::try_from(left.num_milliseconds() / average).unwrap_or(LARGEST_BATCH);
         usize::try_from(more.saturating_add(1).min(LARGEST_BATCH)).unwrap_or(0)
     }
 

@@ -1,16 +1,18 @@
 //! The engine's promises, against a scripted package manager and a fast clock.
 
 mod fake;
+mod night;
+mod steps;
 
 use super::*;
 use crate::report::Report;
 use chrono::Duration;
 use fake::{Fake, Machine, patch};
 use nightshift_domain::OrderId;
-use nightshift_domain::patch::{Classification, PatchState};
+use nightshift_domain::patch::{Classification, PatchState, RebootSetting};
 use nightshift_domain::policy::Policy;
 use nightshift_domain::selection::{Mask, PackageVersion};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 /// An hour of fleet time takes a third of a second: long enough for every step to be seen in between.
@@ -31,10 +33,16 @@ impl Bench {
 
     /// A process of the agent: a new one knows what the store knows, and nothing else.
     fn engine(&self) -> Engine {
-        let spool = Spool::open(self.store.clone()).unwrap();
+        self.engine_on(self.store.clone()).0
+    }
+
+    fn engine_on(&self, store: Store) -> (Engine, Spool) {
+        let spool = Spool::open(store.clone()).unwrap();
         let vm = VmId::new("vm-1").unwrap();
         let back_end = Arc::new(self.fake.clone());
-        Engine::open(vm, back_end, self.clock.clone(), Timings::default(), self.store.clone(), spool).unwrap()
+        let clock = self.clock.clone();
+        let engine = Engine::open(vm, back_end, clock, Timings::default(), store, spool.clone()).unwrap();
+        (engine, spool)
     }
 
     fn order(&self, deadline: Duration) -> Order {
@@ -92,7 +100,7 @@ fn lacking(names: &[&str]) -> Machine {
     Machine { lacks, reboots: true, ..Machine::default() }
 }
 
-fn set(names: &[&str]) -> std::collections::BTreeSet<String> {
+fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 

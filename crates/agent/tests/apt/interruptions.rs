@@ -92,7 +92,7 @@ async fn an_order_waits_for_another_program_to_let_go_of_dpkg() {
 }
 
 /// Holds dpkg's lock as another program would: it is this process's, and apt is another.
-fn hold(path: &std::path::Path) -> File {
+pub fn hold(path: &std::path::Path) -> File {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
     let whole = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,

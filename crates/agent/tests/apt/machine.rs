@@ -41,8 +41,12 @@ impl Machine {
         config.apt_config = Some(root.join("apt.conf"));
         config.state_dir = Some(folder.path().join("state"));
         config.root = root;
-        config.timings =
-            Timings { average_package_seconds: 1, longest_package_seconds: 5, reboot_seconds: 10 };
+        config.timings = Timings {
+            average_package_seconds: 1,
+            longest_package_seconds: 5,
+            reboot_seconds: 10,
+            ..Timings::default()
+        };
         Self { folder, config }
     }
 
@@ -64,10 +68,14 @@ impl Machine {
 
     /// A process of the agent.
     pub fn engine(&self) -> Engine {
-        let spool = Spool::open(self.store()).unwrap();
+        self.engine_on(self.store())
+    }
+
+    pub fn engine_on(&self, store: Store) -> Engine {
+        let spool = Spool::open(store.clone()).unwrap();
         let vm = self.config.vm.clone();
         let timings = self.config.timings.clone();
-        Engine::open(vm, Arc::new(self.apt()), Clock::system(), timings, self.store(), spool).unwrap()
+        Engine::open(vm, Arc::new(self.apt()), Clock::system(), timings, store, spool).unwrap()
     }
 
     pub fn order(&self, id: &str) -> Order {

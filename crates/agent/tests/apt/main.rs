@@ -6,6 +6,8 @@
 
 mod archive;
 mod assessment;
+mod doctor;
 mod interruptions;
 mod machine;
 mod orders;
+mod steps;

@@ -209,7 +209,7 @@ impl AgentGatewayService for Gateway {
                             told.sessions += 1;
                             (told.last_report(), told.forged.clone(), told.open_order(), told.assess.clone())
                         };
-                        say(Down::Welcome(wire::Welcome { last_report, now: None })).await;
+                        say(Down::Welcome(wire::Welcome { last_report, ..Default::default() })).await;
                         for order in forged.into_iter().chain(order) {
                             say(Down::Order((&order).into())).await;
                         }
