@@ -44,7 +44,7 @@ impl LinkError {
     /// Whether the gateway does not take the certificate that was shown.
     fn of_certificate(&self) -> bool {
         use tonic::Code::{PermissionDenied, Unauthenticated};
-        let alert = |error: &dyn Error| causes(error).contains("received fatal alert");
+        let alert = |error: &(dyn Error + 'static)| causes(error).contains("received fatal alert");
         match self {
             Self::Session(status) => {
                 matches!(status.code(), PermissionDenied | Unauthenticated) || alert(status)
@@ -153,7 +153,8 @@ async fn renew(config: &Config, wallet: &mut Wallet<'_>, channel: Channel) -> Re
         public_key: current.subject_public_key_info(),
         signature,
     };
-    let response = AgentGatewayServiceClient::new(channel).renew(request).await.map_err(LinkError::Renewal)?;
+    let response =
+        AgentGatewayServiceClient::new(channel).renew(request).await.map_err(LinkError::Renewal)?;
     let response = response.into_inner();
     wallet.renewed(Certificate::new(response.certificate_pem, response.lifetime_seconds, Utc::now()))?;
     tracing::info!(vm = %config.vm, "certificate renewed");
@@ -185,12 +186,7 @@ fn endpoint(config: &Config, tls: ClientTlsConfig) -> Result<Endpoint, LinkError
 }
 
 /// The transport's own words are "transport error": what happened is in the causes.
-fn causes(error: &dyn Error) -> String {
-    let mut said = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        said.push(error.to_string());
-        cause = error.source();
-    }
-    said.join(": ")
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| (*error).source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

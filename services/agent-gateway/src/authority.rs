@@ -139,7 +139,8 @@ mod tests {
         claims.subject_alt_names = vec![SanType::URI(format!("{VM_URI}another").try_into().unwrap())];
         let request = claims.serialize_request(&key).unwrap().pem().unwrap();
         let vm = VmId::new("vm-1").unwrap();
-        let (certificate, key) = authority.certify(&vm, &request, Utc::now() + chrono::Duration::days(7)).unwrap();
+        let (certificate, key) =
+            authority.certify(&vm, &request, Utc::now() + chrono::Duration::days(7)).unwrap();
         assert_eq!(speaker(certificate.der()), Some((vm, key)));
     }
 

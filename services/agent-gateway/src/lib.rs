@@ -42,7 +42,10 @@ pub struct Settings {
 impl Settings {
     fn validate(&self) -> anyhow::Result<()> {
         let hours = self.certificate_hours;
-        anyhow::ensure!((1..=8_784).contains(&hours), "service.certificate_hours = {hours}: 1 to 8784 (a year)");
+        anyhow::ensure!(
+            (1..=8_784).contains(&hours),
+            "service.certificate_hours = {hours}: 1 to 8784 (a year)"
+        );
         let days = self.renewal_grace_days;
         anyhow::ensure!(days <= 3_660, "service.renewal_grace_days = {days}: at most 3660 (ten years)");
         Ok(())
@@ -80,7 +83,8 @@ pub async fn build_on(context: Context<Settings>, agents: TcpListener) -> anyhow
         shutdown: context.shutdown.clone(),
     };
     let host = host::start(setup, &mut tasks).await?;
-    let sessions = Sessions::new(host.clone(), context.clock.clone(), context.signals, authority.clone(), terms);
+    let sessions =
+        Sessions::new(host.clone(), context.clock.clone(), context.signals, authority.clone(), terms);
     tasks.spawn(sessions.clone().deliver(context.shutdown.clone()));
     tracing::info!(service = NAME, agents_listen = %agents.local_addr()?, "serving agents");
     let server = Server::builder()

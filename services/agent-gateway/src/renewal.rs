@@ -34,7 +34,8 @@ impl Terms {
 
 /// The key that asks for a renewal (its SHA-256), if whoever asks holds it.
 pub(crate) fn asking_key(request: &wire::RenewRequest) -> Result<String, Status> {
-    let refused = |what: &str| Status::unauthenticated(format!("{what}: enrol the VM anew if this does not pass"));
+    let refused =
+        |what: &str| Status::unauthenticated(format!("{what}: enrol the VM anew if this does not pass"));
     let (_, key) = SubjectPublicKeyInfo::from_der(&request.public_key)
         .map_err(|_| refused("public_key: no SubjectPublicKeyInfo"))?;
     let signed = nightshift_protocol::renewal::signed_bytes(&request.vm, &request.certificate_request_pem);

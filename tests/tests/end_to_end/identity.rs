@@ -8,8 +8,8 @@ use nightshift_protocol::agent::v1 as wire;
 use nightshift_protocol::agent::v1::agent_gateway_service_client::AgentGatewayServiceClient;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1::AgentIdentity;
-use nightshift_runtime::Clock;
 use nightshift_protocol::renewal::signed_bytes;
+use nightshift_runtime::Clock;
 use rcgen::{
     BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData as _, SanType, SigningKey as _,
 };
