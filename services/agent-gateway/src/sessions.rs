@@ -193,12 +193,8 @@ impl Sessions {
     }
 
     async fn heard(&self, speaker: &Speaker, heartbeat: wire::Heartbeat) {
-        let signal = Signal {
-            vm: speaker.vm.clone(),
-            at: self.clock.now(),
-            boot_id: heartbeat.boot_id,
-            ailment: heartbeat.ailment,
-        };
+        let signal =
+            Signal::heartbeat(speaker.vm.clone(), self.clock.now(), heartbeat.boot_id, heartbeat.ailment);
         self.signals.send(&speaker.region, signal).await;
     }
 
