@@ -4,7 +4,7 @@ use crate::apt::Apt;
 use crate::back_end::BackEnd;
 use crate::config::{BackEndChoice, Config};
 use crate::engine::{Engine, EngineError};
-use crate::probes::Probes;
+use crate::lookout::Lookout;
 use crate::session::Link;
 use crate::simulated::SimulatedMachine;
 use crate::spool::Spool;
@@ -88,13 +88,14 @@ async fn one_boot(
         spool.clone(),
     )?;
     let (worker, desk) = Worker::new(engine, config.clone(), spool.clone(), clock.clone())?;
+    let lookout = Lookout::new(config, back_end.clone(), clock.clone(), desk.clone());
     let link = Link {
         config: config.clone(),
         store: store.clone(),
         spool,
         desk,
         back_end: back_end.clone(),
-        probes: Probes::new(config),
+        lookout,
         clock: clock.clone(),
         beat: worker.done.clone(),
     };

@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod fleet;
 pub(crate) mod forecast;
+pub(crate) mod health;
 pub(crate) mod plan;
 pub(crate) mod rhythm;
 pub(crate) mod rollout;

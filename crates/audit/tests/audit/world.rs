@@ -136,7 +136,7 @@ impl World {
                 _ => None,
             };
             let signal = Signal::heartbeat(vm.clone(), self.now, "b", ailment);
-            self.monitor.hear(signal);
+            self.monitor.hear(signal, self.now);
         }
     }
 
