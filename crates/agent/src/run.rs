@@ -6,7 +6,7 @@ use crate::config::{BackEndChoice, Config};
 use crate::detect;
 use crate::dnf::Dnf;
 use crate::engine::{Engine, EngineError};
-use crate::probes::Probes;
+use crate::lookout::Lookout;
 use crate::session::Link;
 use crate::simulated::SimulatedMachine;
 use crate::spool::Spool;
@@ -100,16 +100,16 @@ async fn one_boot(
     )?;
     let (stuck, welcomed) = (engine.stuck(), engine.welcomed());
     let (worker, desk) = Worker::new(engine, config.clone(), spool.clone(), clock.clone())?;
+    let lookout = Lookout::new(config, back_end.clone(), clock.clone(), desk.clone(), stuck);
     let link = Link {
         config: config.clone(),
         store: store.clone(),
         spool,
         desk,
         back_end: back_end.clone(),
-        probes: Probes::new(config),
+        lookout,
         clock: clock.clone(),
         beat: worker.done.clone(),
-        stuck,
         welcomed,
     };
     tokio::select! {

@@ -3,9 +3,8 @@
 use crate::back_end::BackEnd;
 use crate::backoff;
 use crate::config::Config;
-use crate::engine::Stuck;
 use crate::identity::{self, LinkError};
-use crate::probes::Probes;
+use crate::lookout::Lookout;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::welcomed::Welcomed;
@@ -13,6 +12,7 @@ use crate::worker::Desk;
 use nightshift_clock::Clock;
 use nightshift_domain::agent::AgentIdentity;
 use nightshift_domain::event::Order;
+use nightshift_domain::policy::Probe;
 use nightshift_protocol::agent::v1 as wire;
 use nightshift_protocol::agent::v1::agent_gateway_service_client::AgentGatewayServiceClient;
 use nightshift_protocol::agent::v1::session_request::Message as Up;
@@ -45,12 +45,10 @@ pub(crate) struct Link {
     pub(crate) spool: Spool,
     pub(crate) desk: Desk,
     pub(crate) back_end: Arc<dyn BackEnd>,
-    pub(crate) probes: Probes,
+    pub(crate) lookout: Lookout,
     pub(crate) clock: Clock,
     /// Asks for a heartbeat at once.
     pub(crate) beat: Arc<Notify>,
-    /// An install that makes no progress ails the machine.
-    pub(crate) stuck: Stuck,
     pub(crate) welcomed: Welcomed,
 }
 
@@ -94,6 +92,7 @@ impl Link {
             result = identity::renew_in_time(&self.config, &self.store, &papers, channel) => {
                 result.map(|()| Ended::Renewed)
             }
+            result = self.send_probes(&outbox) => result.map(|()| Ended::ByGateway),
         }
     }
 
@@ -131,6 +130,7 @@ impl Link {
                     Ok(not_after) => self.desk.assess(not_after),
                     Err(error) => tracing::error!(%error, "a wish to assess could not be read"),
                 },
+                Some(Down::Watch(watch)) => self.watch(watch),
                 Some(Down::ReportStored(stored)) => self.spool.forget(stored.number)?,
                 Some(Down::Welcome(_)) => return Err(LinkError::Protocol("it said Welcome twice")),
                 None => {
@@ -164,17 +164,39 @@ impl Link {
 
     async fn send_heartbeats(&self, outbox: &Outbox) -> Result<(), LinkError> {
         loop {
-            let boot_id = self.back_end.boot_id().map_err(|error| LinkError::Config(error.to_string()))?;
-            let ailment = match self.stuck.get().or(self.back_end.ailment().await) {
-                None => self.probes.ailment().await,
-                ailment => ailment,
-            };
-            send(outbox, Up::Heartbeat(wire::Heartbeat { boot_id, ailment })).await?;
+            let heartbeat = self.lookout.heartbeat().await;
+            let heartbeat = heartbeat.map_err(|error| LinkError::Config(error.to_string()))?;
+            send(outbox, Up::Heartbeat(heartbeat)).await?;
             tokio::select! {
                 () = self.clock.sleep(self.config.heartbeat()) => {}
                 () = self.beat.notified() => {}
+                () = self.lookout.changes() => {}
             }
         }
+    }
+
+    async fn send_probes(&self, outbox: &Outbox) -> Result<(), LinkError> {
+        let (results, mut taken) = mpsc::channel(1);
+        let pass_on = async {
+            while let Some(result) = taken.recv().await {
+                send(outbox, Up::Probed(result)).await?;
+            }
+            Ok(())
+        };
+        tokio::select! {
+            result = pass_on => result,
+            () = self.lookout.run_probes(results) => Ok(()),
+        }
+    }
+
+    /// Probes that cannot be understood are not run: what waits for their results is unknown, and never confirmed.
+    fn watch(&self, watch: wire::Watch) {
+        let read: Result<Vec<Probe>, _> = watch.probes.into_iter().map(Probe::try_from).collect();
+        let probes = read.unwrap_or_else(|error| {
+            tracing::error!(%error, "the policy's probes could not be read");
+            Vec::new()
+        });
+        self.lookout.watch(watch.watched.then_some(probes));
     }
 }
 

@@ -103,6 +103,11 @@ impl Desk {
         queued.is_ok()
     }
 
+    /// Whether an order is in hand.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.in_hand().is_empty()
+    }
+
     fn in_hand(&self) -> MutexGuard<'_, BTreeSet<OrderId>> {
         // The set is whole at every moment, whoever panicked while holding it.
         self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)

@@ -40,6 +40,9 @@ pub struct Servers {
     /// The agent-gateway's gRPC for people.
     #[arg(long, global = true, env = "NIGHTSHIFT_GATEWAY", default_value = "http://127.0.0.1:7704")]
     pub gateway: String,
+    /// The health-monitor's gRPC.
+    #[arg(long, global = true, env = "NIGHTSHIFT_HEALTH", default_value = "http://127.0.0.1:7703")]
+    pub health: String,
 }
 
 /// What to do.
@@ -75,6 +78,8 @@ pub enum Command {
         /// The VM.
         vm: String,
     },
+    /// How VMs are: signals, baseline, verdict.
+    Health(Health),
     /// Prove from the log alone that no safety rule was broken.
     Audit {
         /// A log that `events export` wrote; the installation's own if absent.
@@ -168,6 +173,17 @@ pub enum Vm {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+}
+
+/// `nightshift health`
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Health {
+    /// One VM in full.
+    pub vm: Option<String>,
+    /// All VMs of this region.
+    #[arg(long)]
+    pub region: Option<String>,
 }
 
 /// `nightshift plan`

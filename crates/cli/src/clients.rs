@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use nightshift_protocol::api::v1::agent_service_client::AgentServiceClient;
 use nightshift_protocol::api::v1::console_service_client::ConsoleServiceClient;
 use nightshift_protocol::api::v1::fleet_service_client::FleetServiceClient;
+use nightshift_protocol::api::v1::health_service_client::HealthServiceClient;
 use nightshift_protocol::api::v1::region_service_client::RegionServiceClient;
 use nightshift_protocol::api::v1::rollout_service_client::RolloutServiceClient;
 use std::time::Duration;
@@ -32,6 +33,12 @@ pub async fn rollouts(servers: &Servers) -> anyhow::Result<RolloutServiceClient<
 /// One of the coordinators.
 pub async fn coordinator(address: &str) -> anyhow::Result<RegionServiceClient<Channel>> {
     Ok(RegionServiceClient::new(connect("coordinators", address).await?))
+}
+
+/// The health-monitor.
+pub async fn health(servers: &Servers) -> anyhow::Result<HealthServiceClient<Channel>> {
+    let channel = connect("health", &servers.health).await?;
+    Ok(HealthServiceClient::new(channel).max_decoding_message_size(LARGEST_RESPONSE))
 }
 
 /// The gateway's service for people.

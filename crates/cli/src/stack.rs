@@ -57,6 +57,16 @@ pub struct Stack {
 impl Stack {
     /// Starts everything. When this returns, everything answers.
     pub async fn start(data: PathBuf, clock: Clock, listen: Listen) -> anyhow::Result<Self> {
+        Self::start_with(data, clock, listen, None).await
+    }
+
+    /// The same, with a Prometheus that answers the policies' queries.
+    pub async fn start_with(
+        data: PathBuf,
+        clock: Clock,
+        listen: Listen,
+        prometheus: Option<String>,
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&data).with_context(|| format!("data = {}", data.display()))?;
         let log = SledLog::open(&data.join("log"))?;
         let shutdown = CancellationToken::new();
@@ -70,6 +80,7 @@ impl Stack {
         };
         let (agents, http) = (bind(listen.agents).await?, bind(listen.http).await?);
         let (agents_at, http_at) = (agents.local_addr()?, http.local_addr()?);
+        let monitor = nightshift_health_monitor::Settings { prometheus, ..Default::default() };
         let built = [
             (
                 "console",
@@ -89,8 +100,7 @@ impl Stack {
             ),
             (
                 "health-monitor",
-                nightshift_health_monitor::build(base.clone().of("health-monitor", Default::default()))
-                    .await?,
+                nightshift_health_monitor::build(base.clone().of("health-monitor", monitor)).await?,
             ),
             (
                 "agent-gateway",
@@ -104,8 +114,13 @@ impl Stack {
             addresses.push(run(name, service, address, &shutdown, &mut services).await?);
         }
         let url = |index: usize| format!("http://{}", addresses[index]);
-        let servers =
-            Servers { console: url(0), planner: url(1), coordinators: vec![url(2)], gateway: url(4) };
+        let servers = Servers {
+            console: url(0),
+            planner: url(1),
+            coordinators: vec![url(2)],
+            gateway: url(4),
+            health: url(3),
+        };
         Ok(Self { servers, agents: agents_at, http: http_at, shutdown, services })
     }
 

@@ -5,9 +5,10 @@ mod enrolment;
 use crate::agent::{AgentIdentity, InstallReport, RefusedOrder, Requirement};
 use crate::event::{Chain, Event, Order, Partition};
 use crate::fleet::{Feature, Fleet};
-use crate::id::{OrderId, RegionName, VmId};
+use crate::id::{OrderId, RegionName, RolloutId, VmId};
 use crate::mind::{Decision, Fact, Follow, Mind, Time};
 use crate::patch::Assessment;
+use crate::policy::Probe;
 use crate::refusal::Refusal;
 use crate::rollout::Actor;
 use chrono::Duration;
@@ -21,6 +22,8 @@ pub struct Gateway {
     /// Which VMs there are, and where.
     pub fleet: Fleet,
     agents: BTreeMap<VmId, Agent>,
+    /// What each run's policy has agents look at, as it was when the round started.
+    probes: BTreeMap<RegionName, BTreeMap<RolloutId, Vec<Probe>>>,
 }
 
 /// One VM's agent.
@@ -37,6 +40,8 @@ pub struct Agent {
     orders: BTreeMap<OrderId, Known>,
     /// It is to assess its machine, not later than this.
     assess: Option<Time>,
+    /// The run that watches the VM.
+    watched: Option<RolloutId>,
 }
 
 /// An order, and how far the agent said it is.
@@ -86,7 +91,22 @@ impl Mind for Gateway {
                 let known = Known { order: order.clone(), accepted: false, ended: false, settled: false };
                 self.agent(&order.vm).orders.insert(order.id.clone(), known);
             }
-            Event::VmSettled { vm, order, .. } => self.known(vm, order, |known| known.settled = true),
+            Event::VmSettled { vm, order, .. } => {
+                self.known(vm, order, |known| known.settled = true);
+                self.agent(vm).watched = None;
+            }
+            Event::RunStarted { rollout, region, policy, .. } => {
+                let of_region = self.probes.entry(region.clone()).or_default();
+                of_region.insert(rollout.clone(), policy.probes.clone());
+            }
+            Event::RunCompleted { rollout, .. } => {
+                let of_region = fact.region().and_then(|region| self.probes.get_mut(region));
+                of_region.into_iter().for_each(|probes| drop(probes.remove(rollout)));
+            }
+            Event::WatchRequested { rollout, vms } => {
+                vms.iter().for_each(|vm| self.agent(vm).watched = Some(rollout.clone()));
+            }
+            Event::VmSkipped { vm, .. } | Event::VmDeferred { vm, .. } => self.agent(vm).watched = None,
             Event::EnrolmentTokenIssued { vm, token_sha256, expires } => {
                 self.agent(vm).token = Some((token_sha256.clone(), *expires));
             }
@@ -310,6 +330,13 @@ impl Gateway {
     pub fn open_orders(&self, vm: &VmId) -> Vec<Order> {
         let orders = self.agents.get(vm).into_iter().flat_map(|agent| agent.orders.values());
         orders.filter(|known| !known.ended && !known.settled).map(|known| known.order.clone()).collect()
+    }
+
+    /// What the VM's agent is to look at; `None` if no run watches the VM.
+    pub fn probes_of(&self, vm: &VmId) -> Option<&[Probe]> {
+        let rollout = self.agents.get(vm)?.watched.as_ref()?;
+        let runs = self.probes.get(&self.fleet.vms.get(vm)?.region);
+        Some(runs.and_then(|runs| runs.get(rollout)).map_or(&[][..], Vec::as_slice))
     }
 
     /// The VM's newest stored report; 0 if there is none.

@@ -99,6 +99,9 @@ identifier!(
 identifier!(
     /// An order to one VM; at most one execution ever (rule S9).
     OrderId, "order");
+identifier!(
+    /// A source of health signals: a probe, a reporter or a query of a policy.
+    SourceName, "source");
 
 #[cfg(test)]
 mod tests {

@@ -1,65 +1,78 @@
-//! The mind of health-monitor: signals in, verdicts out (REQUIREMENTS.md B3; rules S7, S10).
+//! The mind of health-monitor: signals in, verdicts out (REQUIREMENTS.md B3; rules S7, S10; docs/health.md).
 //!
 //! Signals are heard, not recorded: after a restart the monitor listens anew, and does not call a machine silent
 //! before it has listened for as long as silence takes.
 
+mod heard;
+mod questions;
+mod rules;
+mod verdict;
+mod view;
+mod watch;
+
+pub use questions::Question;
+pub use view::{SourceView, VmHealth, WatchView};
+
 use crate::event::{Chain, Event, Partition};
-use crate::health::{Baseline, Signal};
-use crate::id::{OrderId, RegionName, RolloutId, VmId};
+use crate::health::Signal;
+use crate::id::{RegionName, RolloutId, VmId};
 use crate::mind::{Decision, Fact, Follow, Mind, Time};
 use crate::topology::Topology;
 use chrono::Duration;
+use heard::Heard;
+use questions::Asked;
+use rules::Rules;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use view::Story;
+use watch::{Watch, WatchState};
+
+/// How far a signal may be ahead of the monitor's clock. One from further in the future is passed over: it would hide
+/// everything that comes after it.
+const SKEW: Duration = Duration::minutes(1);
 
 /// The account of health-monitor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Monitor {
+    /// The regions whose verdicts are this monitor's; all if absent.
+    mine: Option<BTreeSet<RegionName>>,
     topology: Topology,
-    /// How long each run watches, by region and rollout.
-    runs: BTreeMap<RegionName, BTreeMap<RolloutId, Times>>,
+    /// The names of the regions, by the numbers that patients keep.
+    regions: Vec<RegionName>,
+    patients: BTreeMap<VmId, Patient>,
+    /// What each run goes by, by region and rollout.
+    runs: BTreeMap<RegionName, BTreeMap<RolloutId, Rules>>,
     watches: BTreeMap<VmId, Watch>,
     /// From when on a verdict on each watch is possible: no decision looks at the others.
     agenda: BTreeSet<(Time, VmId)>,
     #[serde(skip)]
-    signals: BTreeMap<VmId, Signal>,
+    asked: Asked,
     #[serde(skip)]
     listening_since: Option<Time>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Times {
-    soak_seconds: i64,
-    silence_seconds: i64,
-}
-
+/// A VM of the fleet. There are many: it is to be small.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Watch {
-    region: RegionName,
-    rollout: RolloutId,
-    state: WatchState,
-    /// Its place in the agenda, if it has one.
-    look_from: Option<Time>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum WatchState {
-    /// The coordinator wants to know how the VM is before its patch.
-    Requested,
-    /// It was told; the order may be at work.
-    Open,
-    /// The order is finished; the verdict is due after the soak.
-    Soaking { order: OrderId, since: Time },
+struct Patient {
+    /// Its place in the list of regions.
+    region: u16,
+    #[serde(skip)]
+    heard: Heard,
+    /// Its newest baseline and verdict, if it ever had one.
+    story: Option<Box<Story>>,
 }
 
 impl Default for Monitor {
     fn default() -> Self {
         Self {
+            mine: None,
             topology: Topology::empty(),
+            regions: Vec::new(),
+            patients: BTreeMap::new(),
             runs: BTreeMap::new(),
             watches: BTreeMap::new(),
             agenda: BTreeSet::new(),
-            signals: BTreeMap::new(),
+            asked: Asked::default(),
             listening_since: None,
         }
     }
@@ -67,47 +80,18 @@ impl Default for Monitor {
 
 impl Mind for Monitor {
     fn apply(&mut self, fact: &Fact) {
-        if let Event::TopologyDeclared { topology } = &fact.event {
-            self.topology = topology.clone();
-        }
-        let Some(region) = fact.region() else { return };
-        match &fact.event {
-            Event::RunStarted { rollout, policy, .. } => {
-                let (soak_seconds, silence_seconds) =
-                    (policy.soak.num_seconds(), policy.silence.num_seconds());
-                let times = Times { soak_seconds, silence_seconds };
-                self.runs.entry(region.clone()).or_default().insert(rollout.clone(), times);
+        match (fact.region().cloned(), &fact.event) {
+            (None, Event::TopologyDeclared { topology }) => self.topology = topology.clone(),
+            (None, Event::VmRegistered { vm } | Event::VmModelChanged { vm }) => {
+                let region = self.number_of(&vm.region);
+                let new = || Patient { region, heard: Heard::default(), story: None };
+                self.patients.entry(vm.id.clone()).or_insert_with(new).region = region;
             }
-            Event::RunCompleted { rollout, .. } => {
-                if let Some(runs) = self.runs.get_mut(region) {
-                    runs.remove(rollout);
-                }
+            (None, Event::VmRemoved { vm }) => {
+                self.patients.remove(vm);
             }
-            Event::WatchRequested { rollout, vms } => {
-                for vm in vms {
-                    self.forget(vm);
-                    let (region, rollout) = (region.clone(), rollout.clone());
-                    let watch = Watch { region, rollout, state: WatchState::Requested, look_from: None };
-                    self.watches.insert(vm.clone(), watch);
-                    self.look_from(vm, Some(Time::MIN_UTC));
-                }
-            }
-            Event::WatchOpened { vm, .. } => {
-                self.set(vm, WatchState::Open);
-                self.look_from(vm, None);
-            }
-            Event::OrderFinished { vm, order, result, .. } if result.failure().is_none() => {
-                self.set(vm, WatchState::Soaking { order: order.clone(), since: fact.at });
-                let times = self.watches.get(vm).and_then(|watch| self.times(watch));
-                self.look_from(vm, Some(times.map_or(fact.at, |times| fact.at + times.soak())));
-            }
-            Event::VmSettled { vm, .. }
-            | Event::VmSkipped { vm, .. }
-            | Event::VmDeferred { vm, .. }
-            | Event::HealthConfirmed { vm, .. }
-            | Event::HealthFailed { vm, .. }
-            | Event::HealthUnknown { vm, .. } => self.forget(vm),
-            _ => {}
+            (None, _) => {}
+            (Some(region), event) => self.apply_of_region(&region, event, fact.at),
         }
     }
 
@@ -125,7 +109,7 @@ impl Mind for Monitor {
     }
 
     fn follows(&self) -> Vec<Follow> {
-        let regions = self.topology.regions.keys().cloned();
+        let regions = self.topology.regions.keys().filter(|region| self.is_mine(region)).cloned();
         std::iter::once(Follow::all(Partition::Fleet))
             .chain(regions.map(|region| Follow::all(Partition::Region(region))))
             .collect()
@@ -133,28 +117,36 @@ impl Mind for Monitor {
 }
 
 impl Monitor {
+    /// With these regions for its own; all if absent. Two monitors that share a region do no harm.
+    pub fn of(self, mine: Option<BTreeSet<RegionName>>) -> Self {
+        Self { mine, ..self }
+    }
+
     /// From this moment signals are heard; none was before. To be said once, when the service starts.
     pub fn listen(&mut self, now: Time) {
-        self.signals.clear();
+        self.patients.values_mut().for_each(|patient| patient.heard = Heard::default());
         self.listening_since = Some(now);
     }
 
-    /// Hears a signal. One that is older than the newest of its VM changes nothing.
-    pub fn hear(&mut self, signal: Signal) {
-        if self.signals.get(&signal.vm).is_some_and(|known| known.at > signal.at) {
-            return;
+    /// Hears a signal; whether it was one: of a VM of the fleet, and not from the future. Doubled, late and reordered ones
+    /// change nothing that the same signals in order would not.
+    pub fn hear(&mut self, signal: Signal, now: Time) -> bool {
+        let Some(patient) = self.patients.get_mut(&signal.vm) else { return false };
+        if signal.at > now + SKEW {
+            return false;
         }
-        let soaks = |watch: &Watch| matches!(watch.state, WatchState::Soaking { .. });
-        if signal.ailment.is_some() && self.watches.get(&signal.vm).is_some_and(soaks) {
-            // A failure does not wait for the end of the soak.
-            self.look_from(&signal.vm, Some(Time::MIN_UTC));
+        if let Some(watch) = self.watches.get_mut(&signal.vm) {
+            let rules = self.runs.get(&watch.region).and_then(|runs| runs.get(&watch.rollout));
+            if rules.is_some_and(|rules| watch.note(&signal, rules)) {
+                // A failure does not wait for the end of the soak.
+                let vm = signal.vm.clone();
+                patient.heard.hear(signal);
+                self.look_from(&vm, Some(Time::MIN_UTC));
+                return true;
+            }
         }
-        self.signals.insert(signal.vm.clone(), signal);
-    }
-
-    /// The newest signal of a VM.
-    pub fn signal(&self, vm: &VmId) -> Option<&Signal> {
-        self.signals.get(vm)
+        patient.heard.hear(signal);
+        true
     }
 
     /// Whether a run watches the VM.
@@ -162,9 +154,81 @@ impl Monitor {
         self.watches.contains_key(vm)
     }
 
-    fn set(&mut self, vm: &VmId, state: WatchState) {
-        if let Some(watch) = self.watches.get_mut(vm) {
-            watch.state = state;
+    /// The region that a VM of the fleet is in.
+    pub fn region_of(&self, vm: &VmId) -> Option<&RegionName> {
+        self.regions.get(usize::from(self.patients.get(vm)?.region))
+    }
+
+    fn is_mine(&self, region: &RegionName) -> bool {
+        self.mine.as_ref().is_none_or(|mine| mine.contains(region))
+    }
+
+    fn number_of(&mut self, region: &RegionName) -> u16 {
+        let known = self.regions.iter().position(|known| known == region);
+        let place = known.unwrap_or_else(|| {
+            self.regions.push(region.clone());
+            self.regions.len() - 1
+        });
+        // A fleet of more regions than that shows the last ones under a wrong name, and decides alike.
+        u16::try_from(place).unwrap_or(u16::MAX)
+    }
+
+    fn apply_of_region(&mut self, region: &RegionName, event: &Event, at: Time) {
+        match event {
+            Event::RunStarted { rollout, phase, policy, .. } => {
+                let rules = Rules::of(policy, *phase);
+                self.runs.entry(region.clone()).or_default().insert(rollout.clone(), rules);
+            }
+            Event::RunCompleted { rollout, .. } => {
+                if let Some(runs) = self.runs.get_mut(region) {
+                    runs.remove(rollout);
+                }
+            }
+            Event::StepStarted { rollout, step, vms } => {
+                let rules = self.runs.get_mut(region).and_then(|runs| runs.get_mut(rollout));
+                rules.into_iter().for_each(|rules| rules.start_step(step, vms));
+            }
+            Event::WatchRequested { rollout, vms } => {
+                for vm in vms {
+                    self.forget(vm);
+                    self.watches.insert(vm.clone(), Watch::requested(region.clone(), rollout.clone(), at));
+                    self.look_from(vm, Some(Time::MIN_UTC));
+                }
+            }
+            Event::WatchOpened { vm, baseline, .. } => {
+                self.story(vm, |story| story.baseline = Some((at, baseline.clone())));
+                if let Some(watch) = self.watches.get_mut(vm) {
+                    watch.open(baseline);
+                }
+                self.look_from(vm, None);
+            }
+            Event::OrderFinished { vm, order, result, .. } if result.failure().is_none() => {
+                let boot_id = result.boot_id.clone();
+                self.soak(vm, WatchState::Soaking { order: order.clone(), since: at, boot_id });
+            }
+            Event::HealthConfirmed { vm, .. }
+            | Event::HealthFailed { vm, .. }
+            | Event::HealthUnknown { vm, .. } => {
+                self.story(vm, |story| story.verdict = Some((at, event.clone())));
+                self.forget(vm);
+            }
+            Event::VmSettled { vm, .. } | Event::VmSkipped { vm, .. } | Event::VmDeferred { vm, .. } => {
+                self.forget(vm);
+            }
+            _ => {}
+        }
+    }
+
+    fn soak(&mut self, vm: &VmId, state: WatchState) {
+        let Some(watch) = self.watches.get_mut(vm) else { return };
+        let rules = self.runs.get(&watch.region).and_then(|runs| runs.get(&watch.rollout));
+        let from = watch.soak(state, rules);
+        self.look_from(vm, Some(from));
+    }
+
+    fn story(&mut self, vm: &VmId, tell: impl FnOnce(&mut Story)) {
+        if let Some(patient) = self.patients.get_mut(vm) {
+            tell(patient.story.get_or_insert_default());
         }
     }
 
@@ -184,83 +248,11 @@ impl Monitor {
     /// Watches on which a verdict is possible.
     fn ready(&self, now: Time) -> impl Iterator<Item = (&VmId, &Watch)> {
         let ready = self.agenda.iter().take_while(move |(at, _)| *at <= now);
-        ready.filter_map(|(_, vm)| Some((vm, self.watches.get(vm)?)))
+        let watches = ready.filter_map(|(_, vm)| Some((vm, self.watches.get(vm)?)));
+        watches.filter(|(_, watch)| self.is_mine(&watch.region))
     }
 
-    fn verdict(&self, vm: &VmId, watch: &Watch, now: Time) -> Option<Event> {
-        let times = self.times(watch)?;
-        match &watch.state {
-            WatchState::Open => None,
-            WatchState::Requested => {
-                let baseline = self.baseline(vm, times, now)?;
-                Some(Event::WatchOpened { vm: vm.clone(), rollout: watch.rollout.clone(), baseline })
-            }
-            WatchState::Soaking { order, since } => self.after_patch(vm, order, *since, times, now),
-        }
-    }
-
-    fn baseline(&self, vm: &VmId, times: Times, now: Time) -> Option<Baseline> {
-        let fresh = self.signals.get(vm).filter(|signal| now - signal.at <= times.silence());
-        match fresh {
-            Some(Signal { ailment: None, .. }) => Some(Baseline::Well),
-            Some(Signal { ailment: Some(ailment), .. }) => Some(Baseline::Ill { ailment: ailment.clone() }),
-            None => self.heard_long_enough(times, now).then_some(Baseline::Silent),
-        }
-    }
-
-    /// Whether the monitor has listened for so long that hearing nothing means something.
-    fn heard_long_enough(&self, times: Times, now: Time) -> bool {
-        self.listening_since.is_some_and(|since| now - since > times.silence())
-    }
-
-    fn after_patch(&self, vm: &VmId, order: &OrderId, since: Time, times: Times, now: Time) -> Option<Event> {
-        let (vm_id, order) = (vm.clone(), order.clone());
-        // What was signalled before the patch was finished says nothing about it.
-        let signal = self.signals.get(vm).filter(|signal| signal.at > since);
-        if let Some(ill) = signal.filter(|signal| signal.ailment.is_some()) {
-            return Some(Event::HealthFailed { vm: vm_id, order, signal: ill.clone() });
-        }
-        let soaked = since + times.soak();
-        if now < soaked {
-            return None;
-        }
-        if signal.is_some_and(|signal| now - signal.at <= times.silence()) {
-            return Some(Event::HealthConfirmed { vm: vm_id, order });
-        }
-        if now < soaked + times.silence() || !self.heard_long_enough(times, now) {
-            return None;
-        }
-        let minutes = times.silence().num_minutes();
-        Some(Event::HealthUnknown { vm: vm_id, order, why: format!("no signal for {minutes} minutes") })
-    }
-
-    fn due(&self, vm: &VmId, watch: &Watch) -> Vec<Time> {
-        let Some(times) = self.times(watch) else { return Vec::new() };
-        // Silence is over the limit, not at it: one second later it is.
-        let tick = Duration::seconds(1);
-        let silent = self.signals.get(vm).map(|signal| signal.at + times.silence() + tick);
-        let listened = self.listening_since.map(|since| since + times.silence() + tick);
-        let soaked = match &watch.state {
-            WatchState::Soaking { since, .. } => {
-                let soaked = *since + times.soak();
-                vec![soaked, soaked + times.silence()]
-            }
-            _ => Vec::new(),
-        };
-        soaked.into_iter().chain(silent).chain(listened).collect()
-    }
-
-    fn times(&self, watch: &Watch) -> Option<Times> {
-        self.runs.get(&watch.region)?.get(&watch.rollout).copied()
-    }
-}
-
-impl Times {
-    fn soak(self) -> Duration {
-        Duration::seconds(self.soak_seconds)
-    }
-
-    fn silence(self) -> Duration {
-        Duration::seconds(self.silence_seconds)
+    fn rules(&self, region: &RegionName, rollout: &RolloutId) -> Option<&Rules> {
+        self.runs.get(region)?.get(rollout)
     }
 }

@@ -1,9 +1,12 @@
 //! The policy of a rollout: how fast, how careful, how long to look, and what to install.
 
 mod budget;
+mod sources;
 mod validate;
+mod validate_sources;
 
 pub use budget::{Budget, Budgets};
+pub use sources::{Check, InvalidLimit, Limit, Need, NoData, Probe, Query, Reporter, Scope};
 pub use validate::InvalidPolicy;
 
 use crate::id::RegionName;
@@ -66,6 +69,12 @@ pub struct Policy {
     pub certify_phases: u32,
     /// When one package version is to blame.
     pub breaker: Breaker,
+    /// What agents look at on their machines while they are watched.
+    pub probes: Vec<Probe>,
+    /// Others who report on VMs.
+    pub reports: Vec<Reporter>,
+    /// What the monitoring system is asked.
+    pub queries: Vec<Query>,
 }
 
 /// Days without patches, both included.
@@ -152,6 +161,9 @@ impl Default for Policy {
             patches: PatchChoice::Latest,
             certify_phases: 1,
             breaker: Breaker::default(),
+            probes: Vec::new(),
+            reports: Vec::new(),
+            queries: Vec::new(),
         }
     }
 }

@@ -13,7 +13,7 @@ pub use standing::{Flight, Standing, Work};
 
 use crate::agent::InstallReport;
 use crate::event::{Event, Outcome};
-use crate::health::Baseline;
+use crate::health::{Baseline, Source};
 use crate::id::{OrderId, RegionName, RolloutId, VmId};
 use crate::layout::{Member, Stage, StageKey, Step, StepKey, stages};
 use crate::mind::{Fact, Time};
@@ -150,7 +150,11 @@ impl Run {
             Event::HealthConfirmed { vm, order } => self.work(vm, order, Work::Over(Outcome::Healthy)),
             Event::HealthFailed { vm, order, signal } => {
                 let ailment = signal.ailment.as_deref().unwrap_or("ill");
-                self.ill(vm, order, format!("ill after its patch: {ailment}"));
+                let source = match &signal.source {
+                    Source::Agent => String::new(),
+                    source => format!("{source}: "),
+                };
+                self.ill(vm, order, format!("ill after its patch: {source}{ailment}"));
             }
             Event::HealthUnknown { vm, order, why } => {
                 self.ill(vm, order, format!("health unknown after its patch: {why}"));

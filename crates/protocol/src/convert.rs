@@ -8,6 +8,7 @@ mod health;
 mod policy;
 mod rollout;
 mod run;
+mod sources;
 
 pub(crate) use event::name;
 pub use fleet::feature;

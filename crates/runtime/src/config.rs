@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 const ENVIRONMENT: &str = "NIGHTSHIFT_";
 
 /// Variables of the same prefix that are for the command line or the tests. Any other that fits no field is an error.
-const NOT_OURS: [&str; 7] = ["config", "console", "planner", "gateway", "nats_server", "seed", "bless"];
+const NOT_OURS: [&str; 8] =
+    ["config", "console", "planner", "gateway", "health", "nats_server", "seed", "bless"];
 
 /// What every service is told; `S` is what only this one is told.
 #[derive(Debug, Clone, Deserialize)]

@@ -266,7 +266,7 @@ impl Big {
     fn heartbeats(&mut self) {
         for vm in &self.watched {
             if let Some(signal) = self.machines.signal(vm, self.now) {
-                self.monitor.hear(signal);
+                self.monitor.hear(signal, self.now);
             }
         }
         self.next_heartbeat = self.now + HEARTBEAT;
@@ -303,7 +303,7 @@ impl Big {
                 for vm in vms {
                     self.watched.insert(vm.clone());
                     if let Some(signal) = self.machines.signal(vm, self.now) {
-                        self.monitor.hear(signal);
+                        self.monitor.hear(signal, self.now);
                     }
                 }
             }

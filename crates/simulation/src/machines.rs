@@ -104,7 +104,7 @@ impl Machines {
         }
         let ill = self.machines.get(vm).is_some_and(|machine| machine.ill) || self.happens(self.faults.flaps);
         let ailment = ill.then(|| "ill".to_owned());
-        Some(Signal { vm: vm.clone(), at: now, boot_id: "boot".into(), ailment })
+        Some(Signal::heartbeat(vm.clone(), now, "boot", ailment))
     }
 
     /// The machine makes itself ill after its patch: a bad one.

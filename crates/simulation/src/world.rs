@@ -342,7 +342,7 @@ impl World {
             let Some(signal) = self.machines.signal(&vm, self.now) else { continue };
             for service in &mut self.services {
                 if let AnyMind::Monitor(monitor) = &mut service.mind {
-                    monitor.hear(signal.clone());
+                    monitor.hear(signal.clone(), self.now);
                 }
             }
         }

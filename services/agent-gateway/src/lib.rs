@@ -1,6 +1,7 @@
 //! agent-gateway owns the agents' sessions: enrolment, delivery of orders, reports in.
 
 mod authority;
+mod health;
 mod people;
 mod renewal;
 mod sessions;

@@ -6,11 +6,11 @@
 use crate::authority::{Authority, sha256, speaker};
 use crate::renewal::{self, Terms};
 use chrono::Utc;
+use crate::health;
 use futures::Stream;
 use nightshift_domain::agent::{AgentIdentity, RefusedOrder};
 use nightshift_domain::event::Order;
 use nightshift_domain::gateway::{Gateway, Report};
-use nightshift_domain::health::Signal;
 use nightshift_domain::{Event, OrderId, RegionName, Time, VmId};
 use nightshift_protocol::agent::v1 as wire;
 use nightshift_protocol::agent::v1::agent_gateway_service_server::AgentGatewayService;
@@ -151,11 +151,16 @@ impl Sessions {
                         vms.iter().for_each(|vm| self.hand(vm, assess(*not_after)));
                     }
                     Event::AssessmentWished { vm, not_after, .. } => self.hand(vm, assess(*not_after)),
+                    Event::WatchRequested { vms, .. } => self.watch(vms).await?,
+                    Event::VmSettled { vm, .. }
+                    | Event::VmSkipped { vm, .. }
+                    | Event::VmDeferred { vm, .. } => self.watch(std::slice::from_ref(vm)).await?,
                     _ => {}
                 },
                 Err(RecvError::Lagged(missed)) => {
                     tracing::warn!(missed, "orders may have been missed: sending all open ones again");
                     let live: Vec<VmId> = self.live().keys().cloned().collect();
+                    self.watch(&live).await?;
                     for vm in live {
                         self.open_orders(&vm)
                             .await?
@@ -196,6 +201,7 @@ impl Sessions {
             match request.message.ok_or_else(|| invalid("message: missing"))? {
                 session_request::Message::Hello(hello) => self.welcome(&speaker, hello, outbox).await?,
                 session_request::Message::Heartbeat(heartbeat) => self.heard(&speaker, heartbeat).await,
+                session_request::Message::Probed(probed) => self.probed(&speaker, probed).await?,
                 session_request::Message::Report(report) => self.store(&speaker, report, outbox).await?,
             }
         }
@@ -228,17 +234,31 @@ impl Sessions {
         {
             send(outbox, assess(not_after)).await?;
         }
-        Ok(())
+        let vm = speaker.vm.clone();
+        let watch = self.host.look(move |gateway, _| health::watch(gateway, &vm)).await?;
+        send(outbox, watch).await
     }
 
     async fn heard(&self, speaker: &Speaker, heartbeat: wire::Heartbeat) {
-        let signal = Signal {
-            vm: speaker.vm.clone(),
-            at: self.clock.now(),
-            boot_id: heartbeat.boot_id,
-            ailment: heartbeat.ailment,
-        };
+        let signal = health::heartbeat(speaker.vm.clone(), self.clock.now(), heartbeat);
         self.signals.send(&speaker.region, signal).await;
+    }
+
+    async fn probed(&self, speaker: &Speaker, probed: wire::Probed) -> Result<(), Status> {
+        let signal = health::probed(speaker.vm.clone(), self.clock.now(), probed)?;
+        self.signals.send(&speaker.region, signal).await;
+        Ok(())
+    }
+
+    /// Tells agents what to look at now, as far as they are here.
+    async fn watch(&self, vms: &[VmId]) -> Result<(), nightshift_runtime::CommandError> {
+        let asked = vms.to_vec();
+        let find = move |gateway: &Gateway, _| -> Vec<Down> {
+            asked.iter().map(|vm| health::watch(gateway, vm)).collect()
+        };
+        let watches = self.host.look(find).await?;
+        vms.iter().zip(watches).for_each(|(vm, watch)| self.hand(vm, watch));
+        Ok(())
     }
 
     async fn store(&self, speaker: &Speaker, report: wire::Report, outbox: &Outbox) -> Result<(), Status> {

@@ -49,8 +49,13 @@ impl Five {
             Service { name, config, log, process }
         });
         let url = |index: usize| format!("http://{}", at(index));
-        let servers =
-            Servers { console: url(0), planner: url(1), coordinators: vec![url(2)], gateway: url(4) };
+        let servers = Servers {
+            console: url(0),
+            planner: url(1),
+            coordinators: vec![url(2)],
+            gateway: url(4),
+            health: url(3),
+        };
         Self { services: services.collect(), servers, agents: at(5) }
     }
 

@@ -9,5 +9,6 @@
 
 mod demo;
 mod five;
+mod health;
 mod identity;
 mod real_run;

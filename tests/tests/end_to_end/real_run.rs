@@ -29,17 +29,17 @@ pub fn alone() -> MutexGuard<'static, ()> {
 /// A run ends within this time, or the test fails.
 const LONGEST: Duration = Duration::from_secs(300);
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().unwrap()
 }
 
-fn open_folder() -> tempfile::TempDir {
+pub fn open_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     folder
 }
 
-fn prepare(folder: &Path) -> RealFleet {
+pub fn prepare(folder: &Path) -> RealFleet {
     let agent = crate::demo::binary("nightshift-agent").display().to_string();
     RealFleet::prepare(&folder.join("machines"), &[&agent]).unwrap()
 }
@@ -114,16 +114,20 @@ fn on_nats(mut meanwhile: impl AsyncFnMut(&mut Five, Instant)) {
 }
 
 async fn start(servers: &Servers) {
+    start_with(servers, &RealFleet::policy()).await;
+}
+
+pub async fn start_with(servers: &Servers, policy: &nightshift_domain::policy::Policy) {
     let request = api::StartRolloutRequest {
         rollout: "real".into(),
-        policy: Some((&RealFleet::policy()).into()),
+        policy: Some(policy.into()),
         actor: Some(wire::Actor { name: "test".into(), reason: "the main job".into() }),
     };
     clients::rollouts(servers).await.unwrap().start_rollout(request).await.unwrap();
 }
 
 /// Looks at the rollout until it ends, or for too long; a console that is being restarted is asked again.
-async fn until_over(
+pub async fn until_over(
     servers: &Servers,
     mut meanwhile: impl AsyncFnMut(Instant),
 ) -> Result<api::RolloutView, Option<api::RolloutView>> {

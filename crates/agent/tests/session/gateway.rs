@@ -42,6 +42,9 @@ pub struct Told {
     pub sessions: u32,
     pub reports: Vec<wire::Report>,
     pub heartbeats: Vec<wire::Heartbeat>,
+    pub probed: Vec<wire::Probed>,
+    /// What it has the agent look at with each session.
+    pub watch: Option<wire::Watch>,
     pub order: Option<Order>,
     /// Orders that it sends before that one.
     pub forged: Vec<Order>,
@@ -213,10 +216,15 @@ impl AgentGatewayService for Gateway {
                         for order in forged.into_iter().chain(order) {
                             say(Down::Order((&order).into())).await;
                         }
+                        let watch = gateway.told().watch.clone();
+                        if let Some(watch) = watch {
+                            say(Down::Watch(watch)).await;
+                        }
                         for not_after in assess {
                             say(Down::Assess(wire::Assess { not_after: Some(timestamp(not_after)) })).await;
                         }
                     }
+                    Up::Probed(probed) => gateway.told().probed.push(probed),
                     Up::Heartbeat(heartbeat) => gateway.told().heartbeats.push(heartbeat),
                     Up::Report(report) => {
                         let number = report.number;

@@ -16,8 +16,10 @@ use nightshift_clock::Clock;
 use nightshift_domain::agent::InstallReport;
 use nightshift_domain::event::Order;
 use nightshift_domain::patch::{RebootSetting, RebootStatus};
-use nightshift_domain::policy::Policy;
+use nightshift_domain::policy::{Policy, Probe};
+use nightshift_protocol::agent::v1 as agent_wire;
 use nightshift_protocol::agent::v1::report::Body;
+use nightshift_protocol::events::v1 as wire;
 use nightshift_trust::OrderKey;
 use std::fs;
 use std::net::SocketAddr;
@@ -229,4 +231,41 @@ async fn asked_for_an_assessment_it_assesses_but_not_when_that_is_too_late() {
     night.place(night.order());
     agent.end().await;
     assert_eq!(assessed(&night.gateway.told()), 3);
+}
+
+#[tokio::test]
+async fn a_watched_machine_is_probed_and_says_so() {
+    let night = Night::new().await;
+    let service = tokio::net::TcpListener::bind(SocketAddr::from(ANYWHERE)).await.unwrap();
+    let at = service.local_addr().unwrap();
+    let probe = |name: &str, check: String| {
+        let text = format!(r#"{{"name": "{name}", "check": {check}, "interval_seconds": 60}}"#);
+        let probe: Probe = serde_json::from_str(&text).unwrap();
+        wire::Probe::from(&probe)
+    };
+    let probes = vec![
+        probe("db", format!(r#"{{"tcp": "{at}"}}"#)),
+        probe("cloud", r#"{"http": "http://169.254.169.254/"}"#.into()),
+        probe("app", r#"{"command": "wipe-the-disk"}"#.into()),
+    ];
+    night.gateway.told().watch = Some(agent_wire::Watch { watched: true, probes });
+    let agent = night.start(Settings::default());
+    let said = |told: &Told, name: &str, clue: Option<&str>| {
+        told.probed.iter().filter(|probed| probed.name == name).any(|probed| match (&probed.ailment, clue) {
+            (None, None) => true,
+            (Some(ailment), Some(clue)) => ailment.contains(clue),
+            _ => false,
+        })
+    };
+    // What the policy may not reach, and what the agent's configuration does not name, is told and not done.
+    night
+        .until(|told| {
+            said(told, "db", None)
+                && said(told, "cloud", Some("probe_targets"))
+                && said(told, "app", Some("probe_commands"))
+        })
+        .await;
+    drop(service);
+    night.until(|told| said(told, "db", Some("refused"))).await;
+    agent.end().await;
 }

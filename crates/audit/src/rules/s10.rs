@@ -51,11 +51,12 @@ fn well_before(
     let policies = history.policies(&order.rollout, record.at);
     let silence = policies.map(|(_, policy)| policy.silence).max().unwrap_or_default();
     let (first, why) = match of_round {
-        Some((opened, Baseline::Well)) if record.at - opened.at > silence => {
+        Some((opened, Baseline::Well | Baseline::Flawed { .. })) if record.at - opened.at > silence => {
             (opened, Some("it was looked at so long before that it may have fallen silent"))
         }
-        Some((opened, Baseline::Well)) => (opened, None),
+        Some((opened, Baseline::Well | Baseline::Flawed { .. })) => (opened, None),
         Some((opened, Baseline::Ill { .. })) => (opened, Some("it was ill before")),
+        Some((opened, Baseline::Unknown { .. })) => (opened, Some("nobody knew how it was before")),
         Some((opened, Baseline::Silent)) => (opened, Some("it was silent before")),
         None => (started.unwrap_or(record), Some("nobody looked how it was before")),
     };

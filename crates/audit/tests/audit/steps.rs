@@ -160,7 +160,7 @@ fn s7_is_broken() {
                     };
                     let at = story.time("HealthConfirmed a2");
                     let ailment = Some("it is ill".to_owned());
-                    let signal = Signal { vm: vm.clone(), at, boot_id: "boot-1".into(), ailment };
+                    let signal = Signal::heartbeat(vm.clone(), at, "boot-1", ailment);
                     story.insert_before("HealthConfirmed a2", Event::HealthFailed { vm, order, signal });
                 },
                 events: ("HealthFailed a2", "VmSettled a2"),

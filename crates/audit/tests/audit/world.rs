@@ -135,8 +135,8 @@ impl World {
                 Fate::IllAfter if self.patched.contains(vm) => Some("ill".to_owned()),
                 _ => None,
             };
-            let signal = Signal { vm: vm.clone(), at: self.now, boot_id: "b".into(), ailment };
-            self.monitor.hear(signal);
+            let signal = Signal::heartbeat(vm.clone(), self.now, "b", ailment);
+            self.monitor.hear(signal, self.now);
         }
     }
 

@@ -17,21 +17,22 @@ pub struct InvalidPolicy {
     pub must: &'static str,
 }
 
-type Check = Result<(), InvalidPolicy>;
+pub(super) type Checked = Result<(), InvalidPolicy>;
 
 impl Policy {
     /// Checks every field against its bounds.
     ///
     /// # Errors
     /// The first field that is out of them.
-    pub fn validate(&self) -> Check {
+    pub fn validate(&self) -> Checked {
         self.check_exposure()?;
         self.check_times()?;
         self.check_budgets()?;
-        self.check_choice()
+        self.check_choice()?;
+        self.check_sources()
     }
 
-    fn check_exposure(&self) -> Check {
+    fn check_exposure(&self) -> Checked {
         let shares = &self.phase_shares;
         let rising = shares.windows(2).all(|pair| pair[0] < pair[1]);
         let whole = shares.first() != Some(&0) && shares.last() == Some(&100);
@@ -40,7 +41,7 @@ impl Policy {
         good(self.max_in_flight != Some(0), "max_in_flight", 0, "must be at least 1, or absent")
     }
 
-    fn check_times(&self) -> Check {
+    fn check_times(&self) -> Checked {
         let day = Duration::days(1);
         let times = [
             ("soak_seconds", self.soak, Duration::zero(), day),
@@ -63,7 +64,7 @@ impl Policy {
         Ok(())
     }
 
-    fn check_budgets(&self) -> Check {
+    fn check_budgets(&self) -> Checked {
         let budgets = [
             ("step", self.budgets.step),
             ("zone", self.budgets.zone),
@@ -76,7 +77,7 @@ impl Policy {
         percent("breaker.percent", self.breaker.percent, 1)
     }
 
-    fn check_choice(&self) -> Check {
+    fn check_choice(&self) -> Checked {
         let classifications = &self.classifications;
         let patches = !classifications.is_empty() && !classifications.contains(&Classification::Other);
         let must = "must name Critical, Security or both: a rollout installs nothing else";
@@ -85,11 +86,11 @@ impl Policy {
     }
 }
 
-fn percent(field: &str, value: u8, least: u8) -> Check {
+fn percent(field: &str, value: u8, least: u8) -> Checked {
     let must = if least == 0 { "must be 0 to 100" } else { "must be 1 to 100" };
     good((least..=100).contains(&value), field, value, must)
 }
 
-fn good(good: bool, field: &str, value: impl Display, must: &'static str) -> Check {
+pub(super) fn good(good: bool, field: &str, value: impl Display, must: &'static str) -> Checked {
     if good { Ok(()) } else { Err(InvalidPolicy { field: field.to_owned(), value: value.to_string(), must }) }
 }

@@ -11,6 +11,7 @@ mod catch_up;
 mod certificates;
 mod changes;
 mod explain;
+mod health;
 mod policy;
 mod rhythm;
 mod trust;

@@ -184,8 +184,7 @@ impl World {
                     &region,
                     Event::OrderFinished { vm: vm.clone(), report: 1, order: id.clone(), result },
                 );
-                let signal =
-                    Signal { vm: vm.clone(), at: self.now, boot_id: "b".into(), ailment: Some("ill".into()) };
+                let signal = Signal::heartbeat(vm.clone(), self.now, "b", Some("ill".into()));
                 match fate {
                     Fate::Healthy => self.fact(&region, Event::HealthConfirmed { vm, order: id }),
                     Fate::Ill => self.fact(&region, Event::HealthFailed { vm, order: id, signal }),

@@ -41,6 +41,9 @@ impl From<&Policy> for wire::Policy {
             patches: wire::PatchChoice::from(policy.patches).into(),
             certify_phases: policy.certify_phases,
             breaker: Some((&policy.breaker).into()),
+            probes: policy.probes.iter().map(Into::into).collect(),
+            reports: policy.reports.iter().map(Into::into).collect(),
+            queries: policy.queries.iter().map(Into::into).collect(),
         }
     }
 }
@@ -72,11 +75,14 @@ impl TryFrom<wire::Policy> for Policy {
             patches: known::<wire::PatchChoice, _>(policy.patches, "patches")?,
             certify_phases: policy.certify_phases,
             breaker: required(policy.breaker, "breaker")?,
+            probes: all(policy.probes, "probes")?,
+            reports: all(policy.reports, "reports")?,
+            queries: all(policy.queries, "queries")?,
         })
     }
 }
 
-fn seconds(value: i64, field: &str) -> Result<Duration> {
+pub(super) fn seconds(value: i64, field: &str) -> Result<Duration> {
     Duration::try_seconds(value)
         .ok_or_else(|| DecodeError::new(field, format!("{value} seconds is out of range")))
 }

@@ -302,12 +302,7 @@ fn agent() -> Vec<Event> {
 }
 
 fn health() -> Vec<Event> {
-    let signal = Signal {
-        vm: vm(),
-        at: at("2026-01-13T22:30:00Z"),
-        boot_id: "b".into(),
-        ailment: Some("unit down".into()),
-    };
+    let signal = Signal::heartbeat(vm(), at("2026-01-13T22:30:00Z"), "b", Some("unit down".into()));
     vec![
         Event::WatchOpened {
             vm: vm(),

@@ -8,6 +8,7 @@ mod examples;
 mod golden;
 mod random;
 mod round_trip;
+mod sources;
 mod wrong;
 
 use nightshift_domain::{Event, Partition, Time};

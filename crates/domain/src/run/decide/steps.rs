@@ -130,6 +130,9 @@ impl Run {
             Standing::Baselined { baseline: Baseline::Silent, .. } => {
                 self.defer(vm, "no signal from it: powered off or cut off".to_owned())
             }
+            Standing::Baselined { baseline: Baseline::Unknown { why }, .. } => {
+                self.defer(vm, format!("how it is before its turn is unknown: {why}"))
+            }
             _ => match fits.of(member) {
                 None => {
                     let minutes = ask.policy.longest_work.num_minutes();
