@@ -13,6 +13,7 @@ pub mod event;
 pub mod explain;
 pub mod fleet;
 pub mod gateway;
+pub mod halt;
 pub mod health;
 pub mod id;
 pub mod layout;

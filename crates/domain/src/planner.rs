@@ -129,11 +129,11 @@ fn halts(id: &RolloutId, rollout: &Rollout) -> Vec<Event> {
     if rollout.policy.on_failure == OnFailure::Continue {
         return Vec::new();
     }
-    let halted = rollout.turns().filter(|(_, _, turn)| turn.halts > turn.acknowledged_halts);
+    let halted = rollout.turns().filter(|(_, _, turn)| turn.halts > turn.acknowledged_halts && !turn.is_skipped());
     let unexcused = halted.filter(|(_, region, _)| !rollout.evidence.excuses(region, &rollout.barred));
     let halt = |(phase, region, turn): (u32, &crate::id::RegionName, &crate::rollout::Turn)| {
-        let (region, why) = (Some(region.clone()), turn.newest_halt.clone());
-        Event::RolloutHalted { rollout: id.clone(), phase, region, why }
+        let (region, why, evidence) = (Some(region.clone()), turn.newest_halt.clone(), turn.evidence.clone());
+        Event::RolloutHalted { rollout: id.clone(), phase, region, why, evidence }
     };
     unexcused.map(halt).collect()
 }
@@ -175,6 +175,8 @@ fn about_rollout(event: &Event) -> Option<&RolloutId> {
         | Event::RolloutHalted { rollout, .. }
         | Event::RolloutPaused { rollout, .. }
         | Event::RolloutResumed { rollout, .. }
+        | Event::RolloutRetried { rollout, .. }
+        | Event::RegionSkipped { rollout, .. }
         | Event::RolloutCancelled { rollout, .. }
         | Event::RolloutExpired { rollout, .. }
         | Event::RolloutCompleted { rollout, .. }

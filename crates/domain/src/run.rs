@@ -66,6 +66,10 @@ pub struct Run {
     /// How often it was.
     halts: u32,
     completed: bool,
+    /// How often a person had the failed tried again before the round began.
+    retries: u32,
+    /// They did so in the middle of the round.
+    cut: bool,
 }
 
 impl Run {
@@ -94,13 +98,20 @@ impl Run {
             halted: None,
             halts: 0,
             completed: false,
+            retries: 0,
+            cut: false,
         }
     }
 
     /// The same run in a later round: nobody enlisted yet, all standings as they were.
-    pub fn begin_round(&mut self, round: u32, policy: Policy) {
+    pub fn begin_round(&mut self, round: u32, policy: Policy, retries: u32) {
         let failed = self.standings.iter().filter(|(_, standing)| standing.has_failed());
         self.known_failing.extend(failed.map(|(vm, _)| vm.clone()));
+        if retries > self.retries {
+            self.known_failing.clear();
+        }
+        self.retries = retries;
+        self.cut = false;
         self.policy = policy;
         self.round = round;
         self.stages = Vec::new();
@@ -164,6 +175,7 @@ impl Run {
                 self.halts += 1;
             }
             Event::RunReleased { accepted, .. } => self.release(*accepted),
+            Event::RunCut { why, .. } => self.end_early(why),
             Event::RunCompleted { .. } => self.completed = true,
             _ => {}
         }
@@ -352,6 +364,14 @@ impl Run {
         }
         self.held = false;
         self.halted = None;
+    }
+
+    /// VMs that the round did not reach are for the next one.
+    fn end_early(&mut self, why: &str) {
+        self.cut = true;
+        let of_round = |vm: &&VmId| self.standings.get(*vm).is_some_and(|standing| !standing.is_terminal());
+        let left: Vec<VmId> = self.step_of.keys().filter(of_round).cloned().collect();
+        left.iter().for_each(|vm| self.stand(vm, Standing::Deferred { why: why.to_owned() }));
     }
 
     /// What became of each version in this round, in steps that have not ended too.

@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 
 pub(super) fn gate(id: &RolloutId, rollout: &Rollout, number: u32, phase: &Phase, baked: bool) -> Vec<Event> {
     let tally = phase.tally();
-    if let (Some(why), false) = (closed(rollout, tally, phase.accepted), phase.gate_waived) {
-        let halted =
-            Event::RolloutHalted { rollout: id.clone(), phase: number, region: None, why: why.clone() };
-        return vec![Event::PhaseFailed { rollout: id.clone(), phase: number, tally, why }, halted];
+    let closed = closed(rollout, phase.counted(), phase.accepted).filter(|_| !phase.gate_waived);
+    if let Some(why) = closed {
+        let evidence = rollout.evidence.of_halt(|region| phase.counts(region), &rollout.barred);
+        let failed = Event::PhaseFailed { rollout: id.clone(), phase: number, tally, why: why.clone() };
+        let halted = Event::RolloutHalted { rollout: id.clone(), phase: number, region: None, why, evidence };
+        return vec![failed, halted];
     }
     if !baked {
         return Vec::new();

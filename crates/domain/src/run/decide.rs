@@ -42,6 +42,10 @@ pub struct Ask<'a> {
     pub stops: u32,
     /// How many of the run's halts the rollout halted for.
     pub acknowledged_halts: u32,
+    /// Whether a person took the region out of the rollout.
+    pub is_skipped: bool,
+    /// How often a person had the region's failed tried again.
+    pub retries: u32,
     /// The fleet as it is now: VMs may have left it or changed since they were enlisted.
     pub fleet: &'a Fleet,
 }
@@ -58,7 +62,7 @@ impl Run {
         }
         let rollout = self.rollout.clone();
         match ask.wish {
-            Wish::Hold { for_good } => self.hold(for_good, ask.stops),
+            Wish::Hold { for_good } => self.hold(for_good, ask),
             // Who knows of fewer stops than the one that held the run has not read of the newest yet.
             Wish::Go if self.held && ask.stops < self.held_stops => Vec::new(),
             Wish::Go if self.held => {
@@ -66,6 +70,7 @@ impl Run {
                 vec![Event::RunReleased { rollout, accepted }]
             }
             Wish::Go if self.halted.is_some() => self.while_halted(ask),
+            Wish::Go if self.is_tried_again(ask) => self.end_for_retry(),
             Wish::Go => match self.spent_budget(ask) {
                 Some(halt) => vec![halt],
                 None => self.advance(now, ask),
@@ -116,9 +121,29 @@ impl Run {
         settled.collect()
     }
 
-    fn hold(&self, for_good: bool, stops: u32) -> Vec<Event> {
+    /// Whether a person had the failed tried again since the round began.
+    pub(super) fn is_tried_again(&self, ask: &Ask<'_>) -> bool {
+        ask.retries > self.retries
+    }
+
+    /// The round ends as soon as nothing is in flight: the next one takes the failed up, and who was not reached.
+    fn end_for_retry(&self) -> Vec<Event> {
+        if !self.in_flight.is_empty() {
+            return Vec::new();
+        }
+        if self.cut {
+            return vec![self.completion()];
+        }
+        let why = "a person had the failed tried again: it goes with them in the next round".to_owned();
+        vec![Event::RunCut { rollout: self.rollout.clone(), why }]
+    }
+
+    fn hold(&self, for_good: bool, ask: &Ask<'_>) -> Vec<Event> {
         if !self.held {
-            let why = if for_good {
+            let stops = ask.stops;
+            let why = if ask.is_skipped {
+                "a person took the region out of the rollout"
+            } else if for_good {
                 "the rollout is cancelled or expired"
             } else {
                 "the rollout is paused or halted"

@@ -113,6 +113,14 @@ impl Run {
     }
 
     fn stopped(&self, ask: &Ask<'_>) -> Option<Reason> {
+        if ask.is_skipped {
+            let sentence = "a person took the region out of the rollout: no order is placed";
+            return Some(Reason::new("RegionSkipped", sentence, None));
+        }
+        if self.is_tried_again(ask) {
+            let sentence = "a person had the failed tried again: the round ends when nothing is in flight";
+            return Some(Reason::new("RunCut", sentence, None));
+        }
         if let Wish::Hold { .. } = ask.wish {
             return Some(Reason::new("RunHeld", "the rollout's runs are held: no order is placed", None));
         }

@@ -5,7 +5,7 @@ use crate::Record;
 use crate::allowance;
 use crate::findings::Findings;
 use crate::report::Rule::S2;
-use nightshift_domain::VmId;
+use nightshift_domain::{RegionName, VmId};
 use nightshift_domain::rollout::Tally;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,11 +51,13 @@ impl<'a> Phases<'_, 'a> {
 
     /// Each VM that was ordered in the first turns of the phase and settled: its outcome.
     fn settled(&self, phase: u32, by: &Record) -> BTreeMap<&'a VmId, (&'a Record, bool)> {
-        let regions: BTreeSet<_> = self.regions(phase).into_iter().flatten().collect();
-        let flights = regions.iter().filter_map(|region| self.history.flights.get(*region)).flatten();
+        let flights = self.counted(phase).filter_map(|region| self.history.flights.get(region)).flatten();
         flights
             .filter(|flight| flight.order.rollout == *self.rollout && flight.placed.at <= by.at)
-            .filter(|flight| flight.round.is_none_or(|(_, round)| round == 1))
+            .filter(|flight| {
+                let counts = self.first_turn(flight.region).map_or(u32::MAX, |turn| turn.round);
+                flight.round.is_none_or(|(_, round)| round <= counts)
+            })
             .filter_map(|flight| Some((&flight.order.vm, (flight.settled?, flight.healthy()?))))
             .collect()
     }
@@ -74,6 +76,9 @@ impl<'a> Phases<'_, 'a> {
 
     fn has_ended(&self, phase: u32, record: &Record, findings: &mut Findings) {
         for region in self.regions(phase).into_iter().flatten() {
+            if self.is_out(region) {
+                continue;
+            }
             let turn = self.first_turn(region);
             if turn.is_none_or(|turn| turn.ended.is_none()) {
                 let first = turn.and_then(|turn| turn.granted).or(self.started.get(&phase).copied());
@@ -88,8 +93,10 @@ impl<'a> Phases<'_, 'a> {
 
     fn has_baked(&self, phase: u32, record: &Record, findings: &mut Findings) {
         let bake = self.policy.map_or(self.history.default_policy.bake, |(_, policy)| policy.bake);
-        let last = self.ended(phase).max_by_key(|(ended, _)| (ended.at, ended.position));
-        if let Some((ended, _)) = last
+        let out = self.regions(phase).into_iter().flatten().filter_map(|region| self.skipped.get(region).copied());
+        let ended = self.ended(phase).map(|(ended, _)| ended).chain(out);
+        let last = ended.max_by_key(|ended| (ended.at, ended.position));
+        if let Some(ended) = last
             && record.at - ended.at < bake
         {
             let (rollout, minutes) = (self.rollout, bake.num_minutes());
@@ -102,7 +109,18 @@ impl<'a> Phases<'_, 'a> {
 
     /// The ends of the first turns of the phase's regions.
     fn ended(&self, phase: u32) -> impl Iterator<Item = (&'a Record, Tally)> {
+        self.counted(phase).filter_map(|region| self.first_turn(region)?.ended)
+    }
+
+    /// The regions of the phase, but those that a person took out.
+    fn counted(&self, phase: u32) -> impl Iterator<Item = &'a RegionName> {
         let regions = self.regions(phase).into_iter().flatten();
-        regions.filter_map(|region| self.first_turn(region)?.ended)
+        regions.filter(|region| !self.skipped.contains_key(region))
+    }
+
+    /// Whether a person took the region out, and it holds no turn.
+    fn is_out(&self, region: &RegionName) -> bool {
+        let turns = self.turns.get(region).map_or(&[][..], Vec::as_slice);
+        self.skipped.contains_key(region) && turns.iter().all(|turn| turn.ended.is_some())
     }
 }
