@@ -231,6 +231,24 @@ pub enum Rollout {
         #[command(flatten)]
         wish: Wish,
     },
+    /// Have the failed tried again, at once; a halted rollout goes on with that. Who fails again counts anew.
+    Retry {
+        /// The rollout.
+        rollout: String,
+        /// Who and why.
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// Take a region out of a rollout; what is in flight settles first. A halted rollout stays halted until it is resumed.
+    SkipRegion {
+        /// The rollout.
+        rollout: String,
+        /// The region.
+        region: String,
+        /// Who and why.
+        #[command(flatten)]
+        wish: Wish,
+    },
     /// Let a phase start, where the policy asks for a person's approval.
     Approve {
         /// The rollout.

@@ -1,6 +1,7 @@
 //! A rollout in plain text.
 
 use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::events::v1 as wire;
 use std::fmt::Write as _;
 
 /// A rollout's state in a word.
@@ -45,6 +46,9 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
         write!(text, ", because {}", rollout.why)?;
     }
     writeln!(text)?;
+    if let Some(evidence) = &rollout.evidence {
+        write_evidence(text, rollout.halted_phase, evidence)?;
+    }
     for barred in &rollout.barred {
         writeln!(text, "barred: {} {}", barred.name, barred.version)?;
     }
@@ -67,6 +71,9 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
                 tally.deferred,
                 region.why
             )?;
+            if let Some(actor) = &region.skipped_by {
+                writeln!(text, "      taken out of the rollout by {}: {}", actor.name, actor.reason)?;
+            }
             if region.round > 1 {
                 writeln!(text, "      caught up in {} more nights", region.round - 1)?;
             }
@@ -75,6 +82,31 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
                 writeln!(text, "      {:<16} {progress}: {}", exception.vm, exception.why)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// What a halt rests on: how many, which, what was said of them, and what they have in common.
+fn write_evidence(text: &mut String, phase: u32, evidence: &wire::HaltEvidence) -> std::fmt::Result {
+    if evidence.failed > 0 {
+        let more = if evidence.failed as usize > evidence.vms.len() { ", …" } else { "" };
+        writeln!(
+            text,
+            "evidence: {} VMs failed in phase {phase}: {}{more}",
+            evidence.failed,
+            evidence.vms.join(", ")
+        )?;
+    }
+    for said in &evidence.signals {
+        writeln!(text, "  {:>4} VMs: {}", said.vms, said.what)?;
+    }
+    for wire::PatchTally { patch, failed, healthy } in &evidence.in_common {
+        let patch = patch.clone().unwrap_or_default();
+        writeln!(
+            text,
+            "  {failed:>4} of them got {} {}; {healthy} that got it are well",
+            patch.name, patch.version
+        )?;
     }
     Ok(())
 }

@@ -147,7 +147,8 @@ fn place(
     let Some((number, turn)) = turn(rollout, region) else { return Vec::new() };
     let people = number + 1;
     if let Some((actor, _)) = &turn.skipped {
-        let sentence = format!("{} took region \"{region}\" out of the rollout: {}", actor.name, actor.reason);
+        let sentence =
+            format!("{} took region \"{region}\" out of the rollout: {}", actor.name, actor.reason);
         return vec![Reason::new("RegionSkipped", sentence, None)];
     }
     let phase = &rollout.phases[number as usize];

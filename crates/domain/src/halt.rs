@@ -101,8 +101,13 @@ mod tests {
         assert_eq!((evidence.failed, evidence.vms.len()), (20, 10));
         let said = |what: &str, vms| Said { what: what.into(), vms };
         assert_eq!(evidence.signals, [said("unit down", 17), said("disk full", 3)]);
-        let tally = |patch: &PackageVersion, healthy| PatchTally { patch: patch.clone(), healthy, failed: 20 };
-        assert_eq!(evidence.in_common, [tally(&evil, 1), tally(&common, 70)], "one alone has nothing in common");
+        let tally =
+            |patch: &PackageVersion, healthy| PatchTally { patch: patch.clone(), healthy, failed: 20 };
+        assert_eq!(
+            evidence.in_common,
+            [tally(&evil, 1), tally(&common, 70)],
+            "one alone has nothing in common"
+        );
         let one = HaltEvidence::of([Failed { vm: &vms[0], why: "ill", blamed: &[rare] }], |_| 0);
         assert_eq!(one.in_common.len(), 1);
     }

@@ -129,7 +129,8 @@ fn halts(id: &RolloutId, rollout: &Rollout) -> Vec<Event> {
     if rollout.policy.on_failure == OnFailure::Continue {
         return Vec::new();
     }
-    let halted = rollout.turns().filter(|(_, _, turn)| turn.halts > turn.acknowledged_halts && !turn.is_skipped());
+    let halted =
+        rollout.turns().filter(|(_, _, turn)| turn.halts > turn.acknowledged_halts && !turn.is_skipped());
     let unexcused = halted.filter(|(_, region, _)| !rollout.evidence.excuses(region, &rollout.barred));
     let halt = |(phase, region, turn): (u32, &crate::id::RegionName, &crate::rollout::Turn)| {
         let (region, why, evidence) = (Some(region.clone()), turn.newest_halt.clone(), turn.evidence.clone());

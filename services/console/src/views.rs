@@ -58,11 +58,14 @@ pub(crate) fn rollout(view: &View, id: &RolloutId, rollout: &Rollout, now: Time)
     let mut tally = nightshift_domain::rollout::Tally::default();
     rollout.phases.iter().for_each(|phase| tally += running_tally(view, id, phase));
     let over = matches!(rollout.status, Status::Completed { .. });
+    let halted = matches!(rollout.status, Status::Halted { .. });
     api::RolloutView {
         rollout: id.to_string(),
         state: state.into(),
         why: why.cloned().unwrap_or_default(),
         halted_region: halted_region.map(ToString::to_string).unwrap_or_default(),
+        evidence: halted.then(|| (&rollout.evidence_of_halt).into()),
+        halted_phase: rollout.halted_phase.filter(|_| halted).map_or(0, |phase| phase + 1),
         phases,
         tally: Some((&tally).into()),
         requested_at: Some(timestamp(rollout.requested)),
@@ -91,6 +94,7 @@ fn phase_view(view: &View, id: &RolloutId, rollout: &Rollout, number: u32, phase
             vms: planned.vms,
             turn: turn.is_some_and(|turn| turn.is_held()),
             round: turn.map_or(0, |turn| turn.round),
+            skipped_by: turn.and_then(|turn| turn.skipped.as_ref()).map(|(actor, _)| actor.into()),
             ..Default::default()
         };
         if let Some(run) = run(view, id, &planned.region) {

@@ -102,10 +102,7 @@ fn s10_is_broken() {
                     hold(story, "StepStarted a2", true);
                     story.delay("RolloutResumed", -1);
                     let (step, why) = (crate::story::batch(1), "too many failed".into());
-                    story.insert_after(
-                        "RunHeld",
-                        [crate::story::run_halted(step, why), released()],
-                    );
+                    story.insert_after("RunHeld", [crate::story::run_halted(step, why), released()]);
                 },
                 events: ("RunHalted", "RunReleased"),
             },

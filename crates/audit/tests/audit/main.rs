@@ -18,4 +18,5 @@ mod steps;
 mod story;
 mod verdict;
 mod windows;
+mod wishes;
 mod world;

@@ -10,6 +10,7 @@ mod assessments;
 mod catch_up;
 mod changes;
 mod explain;
+mod halting;
 mod policy;
 mod rhythm;
 mod trust;

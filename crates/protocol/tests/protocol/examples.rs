@@ -4,6 +4,7 @@ use chrono::Duration;
 use nightshift_domain::agent::{AgentIdentity, InstallReport, RefusedOrder, Requirement, RequirementState};
 use nightshift_domain::event::{Order, Outcome};
 use nightshift_domain::fleet::{Feature, Image, Os, PatchMode, Placement, Vm};
+use nightshift_domain::halt::{HaltEvidence, Said};
 use nightshift_domain::health::{Baseline, Signal};
 use nightshift_domain::layout::{Member, StageKey, StepKey};
 use nightshift_domain::patch::{
@@ -117,9 +118,24 @@ fn rollout() -> Vec<Event> {
         Event::TurnEnded { rollout: r(), phase: 0, region: region(), round: 2, tally, patches: patches() },
         Event::PhasePassed { rollout: r(), phase: 0, tally },
         Event::PhaseFailed { rollout: r(), phase: 0, tally, why: "3 of 7 VMs failed".into() },
-        Event::RolloutHalted { rollout: r(), phase: 0, region: Some(region()), why: "boom".into() },
+        Event::RolloutHalted {
+            rollout: r(),
+            phase: 0,
+            region: Some(region()),
+            why: "boom".into(),
+            evidence: HaltEvidence::default(),
+        },
+        Event::RolloutHalted {
+            rollout: r(),
+            phase: 1,
+            region: None,
+            why: "boom".into(),
+            evidence: evidence(),
+        },
         Event::RolloutPaused { rollout: r(), actor: actor() },
         Event::RolloutResumed { rollout: r(), accepted: 3, actor: actor() },
+        Event::RolloutRetried { rollout: r(), regions: vec![region()], actor: actor() },
+        Event::RegionSkipped { rollout: r(), region: region(), actor: actor() },
         Event::RolloutCancelled { rollout: r(), actor: actor() },
         Event::RolloutExpired { rollout: r(), why: "its 30 days are over".into() },
         Event::RolloutCompleted { rollout: r(), tally },
@@ -129,6 +145,11 @@ fn rollout() -> Vec<Event> {
         Event::PatchBarred { rollout: r(), patch: package(), failed: 3, tried: 4, why: "3 of 4".into() },
         Event::RhythmDeclared { rhythm: Some(Rhythm::default()), actor: actor() },
     ]
+}
+
+fn evidence() -> HaltEvidence {
+    let signals = vec![Said { what: "ill after its patch: unit down".into(), vms: 3 }];
+    HaltEvidence { failed: 3, vms: vec![vm()], signals, in_common: patches() }
 }
 
 fn package() -> PackageVersion {
@@ -172,6 +193,10 @@ fn run() -> Vec<Event> {
         window: Window::default_off_peak(),
         time_zone: chrono_tz::Asia::Kathmandu,
     };
+    let started = |round, retries| {
+        let (rollout, policy) = (r(), Policy::default());
+        Event::RunStarted { rollout, region: region(), phase: 1, round, policy, retries }
+    };
     let step = || StepKey::UpdateDomain { set: AvailabilitySetId::new("db").unwrap(), update_domain: 4 };
     let order = Order {
         id: order_id(),
@@ -192,7 +217,8 @@ fn run() -> Vec<Event> {
     };
     let tally = Tally { healthy: 1, ..Tally::default() };
     vec![
-        Event::RunStarted { rollout: r(), region: region(), phase: 1, round: 1, policy: Policy::default() },
+        started(1, 0),
+        started(2, 1),
         Event::RunEnlisted { rollout: r(), members: vec![member] },
         Event::StageStarted { rollout: r(), stage: StageKey::Zoneless },
         Event::StageEnded { rollout: r(), stage: StageKey::Zone(zone()) },
@@ -216,7 +242,14 @@ fn run() -> Vec<Event> {
         },
         Event::RunHeld { rollout: r(), stops: 1, why: "paused".into() },
         Event::RunReleased { rollout: r(), accepted: true },
-        Event::RunHalted { rollout: r(), step: StepKey::Batch(3), why: "boom".into() },
+        Event::RunHalted {
+            rollout: r(),
+            step: StepKey::Batch(3),
+            why: "boom".into(),
+            evidence: HaltEvidence::default(),
+        },
+        Event::RunHalted { rollout: r(), step: StepKey::Batch(3), why: "boom".into(), evidence: evidence() },
+        Event::RunCut { rollout: r(), why: "tried again".into() },
         Event::RunCompleted { rollout: r(), round: 1, tally, patches: patches() },
         Event::AssessmentsRequested {
             region: region(),

@@ -5,8 +5,8 @@ use crate::Record;
 use crate::allowance;
 use crate::findings::Findings;
 use crate::report::Rule::S2;
-use nightshift_domain::{RegionName, VmId};
 use nightshift_domain::rollout::Tally;
+use nightshift_domain::{RegionName, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'a> Phases<'_, 'a> {
@@ -93,7 +93,8 @@ impl<'a> Phases<'_, 'a> {
 
     fn has_baked(&self, phase: u32, record: &Record, findings: &mut Findings) {
         let bake = self.policy.map_or(self.history.default_policy.bake, |(_, policy)| policy.bake);
-        let out = self.regions(phase).into_iter().flatten().filter_map(|region| self.skipped.get(region).copied());
+        let out =
+            self.regions(phase).into_iter().flatten().filter_map(|region| self.skipped.get(region).copied());
         let ended = self.ended(phase).map(|(ended, _)| ended).chain(out);
         let last = ended.max_by_key(|ended| (ended.at, ended.position));
         if let Some(ended) = last
