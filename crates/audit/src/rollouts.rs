@@ -142,9 +142,9 @@ impl<'a> Rollout<'a> {
                 }
                 for region in regions {
                     self.retries.entry(region).or_default().push(record);
-                    let last = self.turns.get_mut(region).and_then(|turns| turns.last_mut());
-                    let open = last.filter(|turn| !self.passed.contains(&turn.phase));
-                    open.into_iter().for_each(|turn| turn.redone = true);
+                    let turns = self.turns.get_mut(region).into_iter().flatten();
+                    let open = turns.filter(|turn| !self.passed.contains(&turn.phase));
+                    open.for_each(|turn| turn.redone = true);
                 }
             }
             Event::RegionSkipped { region, .. } => {

@@ -55,6 +55,8 @@ pub struct Run {
     failures: BTreeMap<VmId, Failure>,
     /// VMs that failed in an earlier round: counted then, not again.
     known_failing: BTreeSet<VmId>,
+    /// The same, whatever a person had tried again.
+    ever_failed: BTreeSet<VmId>,
     /// What became of each version in the steps of the round that ended.
     patches: Patches,
     /// The coordinator acknowledged that the rollout is paused, halted or cancelled.
@@ -92,6 +94,7 @@ impl Run {
             steps: BTreeMap::new(),
             failures: BTreeMap::new(),
             known_failing: BTreeSet::new(),
+            ever_failed: BTreeSet::new(),
             patches: Patches::default(),
             held: false,
             held_stops: 0,
@@ -106,7 +109,8 @@ impl Run {
     /// The same run in a later round: nobody enlisted yet, all standings as they were.
     pub fn begin_round(&mut self, round: u32, policy: Policy, retries: u32) {
         let failed = self.standings.iter().filter(|(_, standing)| standing.has_failed());
-        self.known_failing.extend(failed.map(|(vm, _)| vm.clone()));
+        self.ever_failed.extend(failed.map(|(vm, _)| vm.clone()));
+        self.known_failing.extend(self.ever_failed.iter().cloned());
         if retries > self.retries {
             self.known_failing.clear();
         }

@@ -136,8 +136,8 @@ impl<'h, 'a> Phases<'h, 'a> {
         self.failed.remove(&under_way);
         let of_phase: BTreeSet<_> = self.regions(under_way).into_iter().flatten().collect();
         for region in regions.iter().filter(|region| of_phase.contains(region)) {
-            let last = self.turns.get_mut(region).and_then(|turns| turns.last_mut());
-            last.into_iter().for_each(|turn| turn.redone = true);
+            let turns = self.turns.get_mut(region).into_iter().flatten();
+            turns.for_each(|turn| turn.redone = true);
         }
     }
 

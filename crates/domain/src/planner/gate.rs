@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 pub(super) fn gate(id: &RolloutId, rollout: &Rollout, number: u32, phase: &Phase, baked: bool) -> Vec<Event> {
     let tally = phase.tally();
-    let closed = closed(rollout, phase.counted(), phase.accepted).filter(|_| !phase.gate_waived);
+    let closed =
+        closed(rollout, phase.counted(&rollout.evidence), phase.accepted).filter(|_| !phase.gate_waived);
     if let Some(why) = closed {
         let evidence = rollout.evidence.of_halt(|region| phase.counts(region), &rollout.barred);
         let failed = Event::PhaseFailed { rollout: id.clone(), phase: number, tally, why: why.clone() };

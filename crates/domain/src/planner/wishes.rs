@@ -179,7 +179,7 @@ impl Planner {
         };
         let failed_now = |region: &RegionName, turn: &Turn| match turn.is_held() {
             // A round that goes on well is not cut short: who failed in it is tried again when it is over.
-            true => is_halted && rollout.evidence.failed_in(|known| known == region) > 0,
+            true => is_halted && rollout.evidence.failing(region) > 0,
             false => turn.newest.failed > 0,
         };
         let open = || rollout.turns().filter(|(_, _, turn)| !turn.is_skipped());

@@ -1,6 +1,6 @@
 //! A phase and the turns of its regions.
 
-use super::{Actor, Tally};
+use super::{Actor, Evidence, Tally};
 use crate::halt::HaltEvidence;
 use crate::id::RegionName;
 use crate::mind::Time;
@@ -54,6 +54,8 @@ pub struct Turn {
     pub evidence: HaltEvidence,
     /// When a person asked to have the failed tried again, until the round that does begins.
     pub retry: Option<Time>,
+    /// Whether the turn that the gate goes by is one that tried the failed again.
+    pub redone: bool,
     /// Who took the region out of the rollout, and when.
     pub skipped: Option<(Actor, Time)>,
 }
@@ -104,6 +106,7 @@ impl Turn {
     pub(super) fn retry(&mut self, at: Time, counts_for_gate: bool) {
         self.retry = Some(at);
         if counts_for_gate {
+            self.redone = true;
             self.first_ended = None;
             self.first = Tally::default();
         }
@@ -158,10 +161,16 @@ impl Phase {
         sum
     }
 
-    /// What the gate counts: the same without regions that a person took out.
-    pub fn counted(&self) -> Tally {
+    /// What the gate counts: the same without regions that a person took out. Who failed, and was silent when it was to
+    /// be tried again, has failed.
+    pub fn counted(&self, evidence: &Evidence) -> Tally {
         let mut sum = Tally::default();
-        self.turns.values().filter(|turn| !turn.is_skipped()).for_each(|turn| sum += turn.first);
+        for (region, turn) in self.turns.iter().filter(|(_, turn)| !turn.is_skipped()) {
+            sum += turn.first;
+            if turn.redone {
+                sum.failed += evidence.failing(region).saturating_sub(turn.first.failed);
+            }
+        }
         sum
     }
 

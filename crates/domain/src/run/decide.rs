@@ -173,7 +173,7 @@ impl Run {
         for (vm, _) in self.standings.iter().filter(|(_, standing)| !standing.is_terminal()) {
             // One that an earlier round never reached is not in this one either.
             let of_round = self.step_of.contains_key(vm);
-            match (self.round > 1 && of_round, self.known_failing.contains(vm)) {
+            match (self.round > 1 && of_round, self.ever_failed.contains(vm)) {
                 (false, _) => tally.skipped += 1,
                 (true, true) => tally.failed += 1,
                 (true, false) => tally.deferred += 1,
