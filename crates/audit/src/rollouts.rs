@@ -38,6 +38,9 @@ pub(crate) struct Rollout<'a> {
     counted: Vec<&'a Record>,
     resumes: Vec<&'a Record>,
     passed: BTreeSet<u32>,
+    /// Phases of which a person accepted something: failures, or that the gate failed.
+    accepted: BTreeSet<u32>,
+    started: BTreeSet<u32>,
     /// When a person had the failed of each region tried again.
     retries: BTreeMap<&'a RegionName, Vec<&'a Record>>,
     /// Regions that a person took out.
@@ -70,6 +73,11 @@ impl<'a> Rollout<'a> {
         let retries = self.retries.get(region).map_or(&[][..], Vec::as_slice);
         let by_then = retries.partition_point(|retry| retry.at <= at);
         (by_then, retries[..by_then].last().copied())
+    }
+
+    /// Whether a person accepted anything of the phase.
+    pub fn accepted_in(&self, phase: u32) -> bool {
+        self.accepted.contains(&phase)
     }
 
     /// What took the region out of the rollout.
@@ -130,6 +138,8 @@ impl<'a> Rollout<'a> {
                 self.ended = true;
             }
             Event::RolloutResumed { .. } => {
+                let under_way = self.started.iter().find(|phase| !self.passed.contains(phase)).copied();
+                self.accepted.extend(under_way);
                 self.resumes.push(record);
                 if !self.ended {
                     self.stopped.push(record, None);
@@ -149,6 +159,9 @@ impl<'a> Rollout<'a> {
             }
             Event::RegionSkipped { region, .. } => {
                 self.skipped.entry(region).or_insert(record);
+            }
+            Event::PhaseStarted { phase, .. } => {
+                self.started.insert(*phase);
             }
             Event::PhasePassed { phase, .. } => {
                 self.passed.insert(*phase);

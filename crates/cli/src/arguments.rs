@@ -326,6 +326,10 @@ pub struct Simulate {
     /// A patch that makes this share of the machines ill, in percent.
     #[arg(long)]
     pub bad_patch: Option<u32>,
+    /// How far a patch that makes so many percent of the machines ill gets before it is halted, as a table: for example
+    /// 1,5,20,100.
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["bad_patch", "faults", "days", "timeline", "log"], value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub harm: Vec<u32>,
     /// From this phase on.
     #[arg(long, default_value_t = 1)]
     pub from_phase: u32,

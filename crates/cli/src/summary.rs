@@ -58,6 +58,10 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
     for phase in &rollout.phases {
         let approval = if phase.approval_needed { ", waits for a person's approval" } else { "" };
         writeln!(text, "phase {}: {}{approval}", phase.number, phase_state(phase.state()))?;
+        // A gate that was passed is nobody's concern any more.
+        if phase.state() != api::PhaseState::Passed {
+            write_conditions(text, "gate", &phase.gate)?;
+        }
         for region in &phase.regions {
             let tally = region.tally.unwrap_or_default();
             writeln!(
@@ -77,11 +81,29 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
             if region.round > 1 {
                 writeln!(text, "      caught up in {} more nights", region.round - 1)?;
             }
+            for gate in &region.gates {
+                write_conditions(text, &format!("    {}", gate.whole), &gate.conditions)?;
+            }
             for exception in &region.exceptions {
                 let progress = crate::commands::vm::progress(exception.progress());
                 writeln!(text, "      {:<16} {progress}: {}", exception.vm, exception.why)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// What a gate waits for, a line for each condition.
+fn write_conditions(text: &mut String, whole: &str, conditions: &[api::Condition]) -> std::fmt::Result {
+    for condition in conditions {
+        let state = match condition.state() {
+            api::ConditionState::Met => "ok",
+            api::ConditionState::Closed => "CLOSED",
+            api::ConditionState::Waits | api::ConditionState::Unspecified => "waits",
+        };
+        let until = condition.until.as_ref().and_then(|at| chrono::DateTime::from_timestamp(at.seconds, 0));
+        let until = until.map(|at| format!(", until {}", at.format("%F %R UTC"))).unwrap_or_default();
+        writeln!(text, "  {whole}: {state:<6} {}{until}", condition.sentence)?;
     }
     Ok(())
 }
@@ -95,6 +117,14 @@ fn write_evidence(text: &mut String, phase: u32, evidence: &wire::HaltEvidence) 
             "evidence: {} VMs failed in phase {phase}: {}{more}",
             evidence.failed,
             evidence.vms.join(", ")
+        )?;
+    }
+    if let Some(comparison) = &evidence.comparison {
+        let wire::Comparison { patched_ill, patched_well, control_ill, control_well } = *comparison;
+        let (patched, controls) = (patched_ill + patched_well, control_ill + control_well);
+        writeln!(
+            text,
+            "  {patched_ill} of {patched} patched VMs fell ill, and {control_ill} of {controls} that were not patched"
         )?;
     }
     for said in &evidence.signals {

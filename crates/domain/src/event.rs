@@ -138,6 +138,12 @@ pub enum Event {
     RunReleased { rollout: RolloutId, accepted: bool },
     /// The failure budget is spent: no order after this, and the rollout is to halt.
     RunHalted { rollout: RolloutId, step: StepKey, why: String, evidence: HaltEvidence },
+    /// While machines soak, these ones, which wait for their patch, are watched as long by the same signals, so that they
+    /// can be compared. Their baselines and verdicts are told as of an order of this name; nobody orders anything.
+    ControlsRequested { rollout: RolloutId, sample: OrderId, vms: Vec<VmId> },
+    /// What became of them: so many fell ill or silent, so many stayed well. One that was not well at first, or whose own
+    /// turn came, is in neither number.
+    ControlsJudged { rollout: RolloutId, sample: OrderId, ill: u32, well: u32 },
     /// A person has the failed tried again: the round ends, and VMs that it did not reach are for the next one.
     RunCut { rollout: RolloutId, why: String },
     /// Every stage ended, or a cancelled run has nothing in flight any more.
@@ -231,6 +237,8 @@ impl Event {
             | RunReleased { rollout, .. }
             | RunHalted { rollout, .. }
             | RunCut { rollout, .. }
+            | ControlsRequested { rollout, .. }
+            | ControlsJudged { rollout, .. }
             | RunCompleted { rollout, .. } => ("run", rollout.to_string()),
             OrderPlaced { order } => ("run", order.rollout.to_string()),
             EnrolmentTokenIssued { vm, .. }

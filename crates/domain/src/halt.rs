@@ -1,5 +1,6 @@
 //! What a halt rests on, so that whoever has to decide what follows need not search the log.
 
+use crate::analysis::Comparison;
 use crate::id::VmId;
 use crate::patch::PatchTally;
 use crate::selection::PackageVersion;
@@ -21,6 +22,8 @@ pub struct HaltEvidence {
     /// Versions that more than one of them got (or the only one): what most have in common first, and of those what the
     /// fewest healthy VMs have.
     pub in_common: Vec<PatchTally>,
+    /// Patched machines beside machines that are not patched yet, where the policy asks for an analysis.
+    pub comparison: Option<Comparison>,
 }
 
 /// What was said of a number of VMs.

@@ -3,6 +3,7 @@
 //! Signals are heard, not recorded: after a restart the monitor listens anew, and does not call a machine silent
 //! before it has listened for as long as silence takes.
 
+use crate::analysis::is_sample;
 use crate::event::{Chain, Event, Partition};
 use crate::health::{Baseline, Signal};
 use crate::id::{OrderId, RegionName, RolloutId, VmId};
@@ -38,6 +39,8 @@ struct Watch {
     region: RegionName,
     rollout: RolloutId,
     state: WatchState,
+    /// The sample that it is a control of; it waits for its patch.
+    control: Option<OrderId>,
     /// Its place in the agenda, if it has one.
     look_from: Option<Time>,
 }
@@ -87,26 +90,50 @@ impl Mind for Monitor {
                 for vm in vms {
                     self.forget(vm);
                     let (region, rollout) = (region.clone(), rollout.clone());
-                    let watch = Watch { region, rollout, state: WatchState::Requested, look_from: None };
+                    let (state, control) = (WatchState::Requested, None);
+                    let watch = Watch { region, rollout, state, look_from: None, control };
                     self.watches.insert(vm.clone(), watch);
                     self.look_from(vm, Some(Time::MIN_UTC));
                 }
             }
-            Event::WatchOpened { vm, .. } => {
-                self.set(vm, WatchState::Open);
-                self.look_from(vm, None);
+            Event::ControlsRequested { rollout, sample, vms } => {
+                // One that is watched for its own patch is no control.
+                for vm in vms.iter().filter(|vm| !self.is_watched(vm)).cloned().collect::<Vec<_>>() {
+                    let (region, rollout) = (region.clone(), rollout.clone());
+                    let state = WatchState::Requested;
+                    let control = Some(sample.clone());
+                    self.watches
+                        .insert(vm.clone(), Watch { region, rollout, state, look_from: None, control });
+                    self.look_from(&vm, Some(Time::MIN_UTC));
+                }
+            }
+            Event::WatchOpened { vm, baseline, .. } => {
+                let control = self.watches.get(vm).and_then(|watch| watch.control.clone());
+                match control {
+                    None => {
+                        self.set(vm, WatchState::Open);
+                        self.look_from(vm, None);
+                    }
+                    // A control soaks as if it had been patched at this moment.
+                    Some(sample) if *baseline == Baseline::Well => self.soak(vm, &sample, fact.at),
+                    Some(_) => self.forget(vm),
+                }
             }
             Event::OrderFinished { vm, order, result, .. } if result.failure().is_none() => {
-                self.set(vm, WatchState::Soaking { order: order.clone(), since: fact.at });
-                let times = self.watches.get(vm).and_then(|watch| self.times(watch));
-                self.look_from(vm, Some(times.map_or(fact.at, |times| fact.at + times.soak())));
+                self.soak(vm, order, fact.at);
             }
-            Event::VmSettled { vm, .. }
-            | Event::VmSkipped { vm, .. }
-            | Event::VmDeferred { vm, .. }
-            | Event::HealthConfirmed { vm, .. }
-            | Event::HealthFailed { vm, .. }
-            | Event::HealthUnknown { vm, .. } => self.forget(vm),
+            Event::VmSettled { vm, .. } | Event::VmSkipped { vm, .. } | Event::VmDeferred { vm, .. } => {
+                self.forget(vm)
+            }
+            Event::HealthConfirmed { vm, order }
+            | Event::HealthFailed { vm, order, .. }
+            | Event::HealthUnknown { vm, order, .. } => {
+                // A control whose own turn came meanwhile is watched for that.
+                let control = self.watches.get(vm).and_then(|watch| watch.control.as_ref());
+                if !is_sample(order) || control == Some(order) {
+                    self.forget(vm);
+                }
+            }
             _ => {}
         }
     }
@@ -166,6 +193,12 @@ impl Monitor {
         if let Some(watch) = self.watches.get_mut(vm) {
             watch.state = state;
         }
+    }
+
+    fn soak(&mut self, vm: &VmId, order: &OrderId, since: Time) {
+        self.set(vm, WatchState::Soaking { order: order.clone(), since });
+        let times = self.watches.get(vm).and_then(|watch| self.times(watch));
+        self.look_from(vm, Some(times.map_or(since, |times| since + times.soak())));
     }
 
     fn forget(&mut self, vm: &VmId) {

@@ -143,7 +143,7 @@ fn advance(id: &RolloutId, rollout: &Rollout, now: Time, held: bool) -> Vec<Even
     if let Some((number, phase)) = rollout.current_phase() {
         return match phase.ended() {
             None => Vec::new(),
-            Some(ended) => gate::gate(id, rollout, number, phase, now >= ended + rollout.policy.bake),
+            Some(_) => gate::gate(id, rollout, number, phase, now),
         };
     }
     match (0..).zip(&rollout.phases).find(|(_, phase)| phase.state == PhaseState::Waiting) {
@@ -188,6 +188,7 @@ fn about_rollout(event: &Event) -> Option<&RolloutId> {
         | Event::StepEnded { rollout, .. }
         | Event::VmSettled { rollout, .. }
         | Event::RunHalted { rollout, .. }
+        | Event::ControlsJudged { rollout, .. }
         | Event::RunCompleted { rollout, .. } => Some(rollout),
         _ => None,
     }

@@ -6,6 +6,7 @@ mod validate;
 pub use budget::{Budget, Budgets};
 pub use validate::InvalidPolicy;
 
+use crate::analysis::Analysis;
 use crate::id::RegionName;
 use crate::patch::{Classification, RebootSetting};
 use crate::selection::Mask;
@@ -66,6 +67,8 @@ pub struct Policy {
     pub certify_phases: u32,
     /// When one package version is to blame.
     pub breaker: Breaker,
+    /// Compare patched machines with ones that wait for their patch; not if absent.
+    pub analysis: Option<Analysis>,
 }
 
 /// Days without patches, both included.
@@ -152,6 +155,7 @@ impl Default for Policy {
             patches: PatchChoice::Latest,
             certify_phases: 1,
             breaker: Breaker::default(),
+            analysis: None,
         }
     }
 }
@@ -215,6 +219,14 @@ mod tests {
             (Policy { classifications: vec![Classification::Other], ..good() }, "classifications = [Other]"),
             (Policy { certify_phases: 0, ..good() }, "certify_phases = 0"),
             (Policy { breaker: Breaker { failures: 1, percent: 0 }, ..good() }, "breaker.percent = 0"),
+            (
+                Policy { analysis: Some(Analysis { percent: 0, ..Analysis::default() }), ..good() },
+                "analysis.percent = 0",
+            ),
+            (
+                Policy { analysis: Some(Analysis { controls: 0, ..Analysis::default() }), ..good() },
+                "analysis.controls = 0",
+            ),
             (
                 Policy {
                     budgets: Budgets { zone: Budget { percent: 101, vms: 0 }, ..good().budgets },

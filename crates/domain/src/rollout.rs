@@ -12,6 +12,7 @@ use crate::halt::HaltEvidence;
 use crate::id::RegionName;
 use crate::mind::Time;
 use crate::policy::Policy;
+use crate::run::patched;
 use crate::selection::PackageVersion;
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
@@ -204,7 +205,12 @@ impl Rollout {
                 if let Some(region) = region {
                     self.evidence.settled(region, vm, outcome, blamed);
                 }
+                self.run(region, |turn| turn.comparison += patched(outcome, blamed));
             }
+            Event::ControlsJudged { ill, well, .. } => self.run(region, |turn| {
+                turn.comparison.control_ill += ill;
+                turn.comparison.control_well += well;
+            }),
             Event::StepEnded { tally, patches, .. } => self.evidence.step_ended(*tally, patches),
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! One rollout's run in one region: stages, steps, orders, settlements. This file folds the facts; what follows from
 //! them is in [`decide`].
 
+mod controls;
 mod decide;
 mod explain;
 mod flights;
@@ -8,6 +9,7 @@ mod progress;
 mod standing;
 mod time_limits;
 
+pub(crate) use controls::patched;
 pub use decide::{Ask, Wish};
 pub use standing::{Flight, Standing, Work};
 
@@ -21,6 +23,7 @@ use crate::patch::{Blame, PatchState, PatchTally};
 use crate::policy::Policy;
 use crate::rollout::Tally;
 use crate::selection::PackageVersion;
+use controls::Controls;
 use flights::Flights;
 use progress::{Failure, Patches, StepProgress};
 use serde::{Deserialize, Serialize};
@@ -72,6 +75,7 @@ pub struct Run {
     retries: u32,
     /// They did so in the middle of the round.
     cut: bool,
+    controls: Controls,
 }
 
 impl Run {
@@ -103,6 +107,7 @@ impl Run {
             completed: false,
             retries: 0,
             cut: false,
+            controls: Controls::default(),
         }
     }
 
@@ -116,6 +121,7 @@ impl Run {
         }
         self.retries = retries;
         self.cut = false;
+        self.controls = Controls::default();
         self.policy = policy;
         self.round = round;
         self.stages = Vec::new();
@@ -145,8 +151,14 @@ impl Run {
                 let members = vms.iter().filter_map(|vm| self.members.get(vm));
                 self.steps.insert(step.clone(), StepProgress::started(members));
             }
-            Event::StepEnded { step, .. } => self.end_step(step),
+            Event::StepEnded { step, .. } => {
+                self.end_step(step);
+                self.controls.step_ended(step);
+            }
+            Event::ControlsRequested { sample, vms, .. } => self.controls.begin(sample, vms, at),
+            Event::ControlsJudged { ill, well, .. } => self.controls.judged(*ill, *well),
             Event::WatchRequested { vms, .. } => {
+                vms.iter().for_each(|vm| self.controls.leave(vm));
                 vms.iter().for_each(|vm| self.stand(vm, Standing::Called { since: at }));
             }
             Event::WatchOpened { vm, rollout, baseline } if *rollout == self.rollout => {
@@ -162,7 +174,10 @@ impl Run {
                 let why = format!("the agent refused the order ({}): {}", refused.code, refused.why);
                 self.work(vm, order, Work::Over(Outcome::Failed { why }));
             }
-            Event::HealthConfirmed { vm, order } => self.work(vm, order, Work::Over(Outcome::Healthy)),
+            Event::HealthConfirmed { vm, order } => {
+                self.controls.verdict(vm, order, true);
+                self.work(vm, order, Work::Over(Outcome::Healthy));
+            }
             Event::HealthFailed { vm, order, signal } => {
                 let ailment = signal.ailment.as_deref().unwrap_or("ill");
                 self.ill(vm, order, format!("ill after its patch: {ailment}"));
@@ -280,12 +295,14 @@ impl Run {
     }
 
     fn baseline(&mut self, vm: &VmId, baseline: &Baseline, at: Time) {
+        self.controls.baseline(vm, baseline);
         if matches!(self.standings.get(vm), Some(Standing::Called { .. })) {
             self.stand(vm, Standing::Baselined { baseline: baseline.clone(), at });
         }
     }
 
     fn settle_vm(&mut self, vm: &VmId, outcome: &Outcome, blamed: &[Blame], at: Time) {
+        self.controls.settled(outcome, blamed);
         if let Some(step) = self.step_of.get(vm).and_then(|step| self.steps.get_mut(step)) {
             let installed = self.standings.get(vm).map(Standing::installed).unwrap_or_default();
             step.patches.count(installed, outcome, blamed);
@@ -338,6 +355,7 @@ impl Run {
 
     /// Whatever was installed may be to blame.
     fn ill(&mut self, vm: &VmId, order: &OrderId, why: String) {
+        self.controls.verdict(vm, order, false);
         let Some(flight) = self.flight(vm, order) else { return };
         let suspects = flight.installed.iter();
         flight.blamed = suspects.map(|patch| Blame { patch: patch.clone(), direct: false }).collect();
@@ -364,6 +382,7 @@ impl Run {
 
     fn release(&mut self, accepted: bool) {
         if accepted {
+            self.controls.accept();
             self.known_failing.extend(std::mem::take(&mut self.failures).into_keys());
         }
         self.held = false;

@@ -299,7 +299,7 @@ impl Big {
 
     fn see(&mut self, fact: Fact) {
         match &fact.event {
-            Event::WatchRequested { vms, .. } => {
+            Event::WatchRequested { vms, .. } | Event::ControlsRequested { vms, .. } => {
                 for vm in vms {
                     self.watched.insert(vm.clone());
                     if let Some(signal) = self.machines.signal(vm, self.now) {

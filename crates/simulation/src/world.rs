@@ -275,7 +275,7 @@ impl World {
         self.truth.0.apply(&fact);
         self.truth.1.apply(&fact);
         match event {
-            Event::WatchRequested { vms, .. } => {
+            Event::WatchRequested { vms, .. } | Event::ControlsRequested { vms, .. } => {
                 self.watched.extend(vms.iter().map(|vm| (vm.clone(), self.now)));
                 self.next.insert(Chore::Heartbeats, self.now);
             }

@@ -5,6 +5,7 @@
 mod cases;
 mod catch_up;
 mod changes;
+mod compared;
 mod count;
 mod files;
 mod holds;

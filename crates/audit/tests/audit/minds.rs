@@ -208,7 +208,8 @@ fn the_failed_are_tried_again_and_a_region_is_taken_out() {
     let (mut cuts, mut skips) = (0, 0);
     for seed in 0..20 {
         let mut world = world(24);
-        world.start("one", Policy { budgets: Budgets::all(4, 0), ..policy() });
+        let analysis = (seed % 2 == 0).then(Default::default);
+        world.start("one", Policy { budgets: Budgets::all(4, 0), analysis, ..policy() });
         world.run(at("2026-03-30T00:00:00Z"), &fates(seed, 6), &stubborn);
         cuts += count(&world, |event| matches!(event, Event::RunCut { .. }));
         skips += count(&world, |event| matches!(event, Event::RegionSkipped { .. }));
@@ -311,6 +312,7 @@ proptest! {
         max_in_flight in prop::option::of(1u32..6),
         certified in any::<bool>(),
         approvals in any::<bool>(),
+        analysis in any::<bool>(),
         blackout in prop::option::of(0i64..8),
         draws in prop::collection::vec(0usize..6, 1..100),
     ) {
@@ -320,6 +322,7 @@ proptest! {
             batch_percent,
             max_in_flight,
             patches: if certified { PatchChoice::Certified } else { PatchChoice::Latest },
+            analysis: analysis.then(Default::default),
             approvals: if approvals { Approvals::BetweenPhases } else { Approvals::Never },
             blackouts: blackout.map(|from| Blackout { from: day(from), to: day(from + 2) }).into_iter().collect(),
             ..policy()

@@ -1,6 +1,7 @@
 //! A phase and the turns of its regions.
 
 use super::{Actor, Evidence, Tally};
+use crate::analysis::Comparison;
 use crate::halt::HaltEvidence;
 use crate::id::RegionName;
 use crate::mind::Time;
@@ -54,6 +55,8 @@ pub struct Turn {
     pub evidence: HaltEvidence,
     /// When a person asked to have the failed tried again, until the round that does begins.
     pub retry: Option<Time>,
+    /// Its patched machines beside machines that were not patched yet.
+    pub comparison: Comparison,
     /// Whether the turn that the gate goes by is one that tried the failed again.
     pub redone: bool,
     /// Who took the region out of the rollout, and when.
@@ -171,6 +174,13 @@ impl Phase {
                 sum.failed += evidence.failing(region).saturating_sub(turn.first.failed);
             }
         }
+        sum
+    }
+
+    /// Patched machines of the phase beside machines of it that were not patched yet.
+    pub fn comparison(&self) -> Comparison {
+        let mut sum = Comparison::default();
+        self.turns.values().filter(|turn| !turn.is_skipped()).for_each(|turn| sum += turn.comparison);
         sum
     }
 

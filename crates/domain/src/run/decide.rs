@@ -60,6 +60,9 @@ impl Run {
         if !settled.is_empty() {
             return settled;
         }
+        if let Some(judged) = self.judge_controls(now, ask.policy) {
+            return vec![judged];
+        }
         let rollout = self.rollout.clone();
         match ask.wish {
             Wish::Hold { for_good } => self.hold(for_good, ask),
@@ -71,7 +74,7 @@ impl Run {
             }
             Wish::Go if self.halted.is_some() => self.while_halted(ask),
             Wish::Go if self.is_tried_again(ask) => self.end_for_retry(),
-            Wish::Go => match self.spent_budget(ask) {
+            Wish::Go => match self.must_halt(ask) {
                 Some(halt) => vec![halt],
                 None => self.advance(now, ask),
             },
@@ -99,7 +102,7 @@ impl Run {
             let opens = waiting.filter_map(|queue| fits.of_window(queue.window, queue.time_zone));
             called.into_iter().chain(opens.map(|opening| opening.opens)).collect::<Vec<Time>>()
         });
-        limits.chain(due).filter(|at| *at > now).min()
+        limits.chain(due).chain(self.controls.next_wake(policy)).filter(|at| *at > now).min()
     }
 
     fn settle(&self, now: Time, policy: &Policy) -> Vec<Event> {
@@ -119,6 +122,11 @@ impl Run {
             Some(Event::VmSettled { rollout, vm, order, outcome, blamed })
         });
         settled.collect()
+    }
+
+    /// The halt that is due.
+    fn must_halt(&self, ask: &Ask<'_>) -> Option<Event> {
+        self.spent_budget(ask).or_else(|| self.harm(ask))
     }
 
     /// Whether a person had the failed tried again since the round began.
@@ -160,7 +168,7 @@ impl Run {
         if ask.acknowledged_halts >= self.halts {
             return vec![Event::RunReleased { rollout, accepted: true }];
         }
-        if self.spent_budget(ask).is_none() {
+        if self.must_halt(ask).is_none() {
             return vec![Event::RunReleased { rollout, accepted: false }];
         }
         let ends = ask.policy.on_failure == OnFailure::Continue && self.in_flight.is_empty();
@@ -193,6 +201,11 @@ impl Run {
         if steps.peek().is_none() {
             return vec![Event::StageEnded { rollout, stage: stage.key.clone() }];
         }
-        self.advance_steps(steps, now, ask)
+        let mut events = self.advance_steps(steps, now, ask);
+        let in_flight = |event: &Event| matches!(event, Event::OrderPlaced { .. });
+        if !self.in_flight.is_empty() || events.iter().any(in_flight) {
+            events.extend(self.ask_for_controls(ask));
+        }
+        events
     }
 }

@@ -6,6 +6,7 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod analysis;
 mod assessments;
 mod catch_up;
 mod changes;

@@ -170,6 +170,8 @@ events! {
     RunReleased { rollout: id, accepted: copy }
     RunHalted { rollout: id, step: message, why: text, evidence: evidence }
     RunCut { rollout: id, why: text }
+    ControlsRequested { rollout: id, sample: id, vms: ids }
+    ControlsJudged { rollout: id, sample: id, ill: copy, well: copy }
     RunCompleted { rollout: id, round: copy, tally: message, patches: messages }
     AssessmentsRequested { region: id, vms: ids, not_after: moment }
     EnrolmentTokenIssued { vm: id, token_sha256: text, expires: moment }

@@ -3,6 +3,7 @@
 use super::{DecodeError, Result, all, each, enumeration, known, masks, required, small};
 use crate::events::v1 as wire;
 use chrono::{Duration, NaiveDate, NaiveTime, Weekday};
+use nightshift_domain::analysis::Analysis;
 use nightshift_domain::policy::{Blackout, Breaker, Budget, Budgets, Policy};
 use nightshift_domain::rhythm::Rhythm;
 
@@ -41,6 +42,7 @@ impl From<&Policy> for wire::Policy {
             patches: wire::PatchChoice::from(policy.patches).into(),
             certify_phases: policy.certify_phases,
             breaker: Some((&policy.breaker).into()),
+            analysis: policy.analysis.as_ref().map(Into::into),
         }
     }
 }
@@ -72,6 +74,7 @@ impl TryFrom<wire::Policy> for Policy {
             patches: known::<wire::PatchChoice, _>(policy.patches, "patches")?,
             certify_phases: policy.certify_phases,
             breaker: required(policy.breaker, "breaker")?,
+            analysis: policy.analysis.map(|analysis| required(Some(analysis), "analysis")).transpose()?,
         })
     }
 }
@@ -144,6 +147,21 @@ impl TryFrom<wire::Breaker> for Breaker {
     type Error = DecodeError;
     fn try_from(breaker: wire::Breaker) -> Result<Self> {
         Ok(Self { failures: breaker.failures, percent: small(breaker.percent, "percent")? })
+    }
+}
+
+impl From<&Analysis> for wire::Analysis {
+    fn from(analysis: &Analysis) -> Self {
+        let Analysis { percent, controls, failures } = *analysis;
+        Self { percent: percent.into(), controls, failures }
+    }
+}
+
+impl TryFrom<wire::Analysis> for Analysis {
+    type Error = DecodeError;
+    fn try_from(analysis: wire::Analysis) -> Result<Self> {
+        let wire::Analysis { percent, controls, failures } = analysis;
+        Ok(Self { percent: small(percent, "percent")?, controls, failures })
     }
 }
 

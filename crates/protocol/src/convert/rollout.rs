@@ -2,6 +2,7 @@
 
 use super::{DecodeError, Result, all, id, ids};
 use crate::events::v1 as wire;
+use nightshift_domain::analysis::Comparison;
 use nightshift_domain::halt::{HaltEvidence, Said};
 use nightshift_domain::plan::{PlannedPhase, PlannedRegion};
 use nightshift_domain::rollout::{Actor, Tally};
@@ -76,6 +77,21 @@ impl TryFrom<wire::Said> for Said {
     }
 }
 
+impl From<&Comparison> for wire::Comparison {
+    fn from(comparison: &Comparison) -> Self {
+        let Comparison { patched_ill, patched_well, control_ill, control_well } = *comparison;
+        Self { patched_ill, patched_well, control_ill, control_well }
+    }
+}
+
+impl TryFrom<wire::Comparison> for Comparison {
+    type Error = DecodeError;
+    fn try_from(comparison: wire::Comparison) -> Result<Self> {
+        let wire::Comparison { patched_ill, patched_well, control_ill, control_well } = comparison;
+        Ok(Self { patched_ill, patched_well, control_ill, control_well })
+    }
+}
+
 impl From<&HaltEvidence> for wire::HaltEvidence {
     fn from(evidence: &HaltEvidence) -> Self {
         Self {
@@ -83,6 +99,7 @@ impl From<&HaltEvidence> for wire::HaltEvidence {
             vms: evidence.vms.iter().map(ToString::to_string).collect(),
             signals: evidence.signals.iter().map(Into::into).collect(),
             in_common: evidence.in_common.iter().map(Into::into).collect(),
+            comparison: evidence.comparison.as_ref().map(Into::into),
         }
     }
 }
@@ -95,6 +112,7 @@ impl TryFrom<wire::HaltEvidence> for HaltEvidence {
             vms: ids(evidence.vms, "vms")?,
             signals: all(evidence.signals, "signals")?,
             in_common: all(evidence.in_common, "in_common")?,
+            comparison: evidence.comparison.map(TryInto::try_into).transpose()?,
         })
     }
 }

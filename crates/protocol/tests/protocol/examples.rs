@@ -2,6 +2,7 @@
 
 use chrono::Duration;
 use nightshift_domain::agent::{AgentIdentity, InstallReport, RefusedOrder, Requirement, RequirementState};
+use nightshift_domain::analysis::{Analysis, Comparison};
 use nightshift_domain::event::{Order, Outcome};
 use nightshift_domain::fleet::{Feature, Image, Os, PatchMode, Placement, Vm};
 use nightshift_domain::halt::{HaltEvidence, Said};
@@ -140,6 +141,11 @@ fn rollout() -> Vec<Event> {
         Event::RolloutExpired { rollout: r(), why: "its 30 days are over".into() },
         Event::RolloutCompleted { rollout: r(), tally },
         Event::PolicyChanged { rollout: r(), policy: full_policy(), actor: actor() },
+        Event::PolicyChanged {
+            rollout: r(),
+            policy: Policy { analysis: Some(Analysis::default()), ..full_policy() },
+            actor: actor(),
+        },
         Event::PhaseApproved { rollout: r(), phase: 1, actor: actor() },
         Event::PatchesCertified { rollout: r(), phase: 0, patches: vec![package()] },
         Event::PatchBarred { rollout: r(), patch: package(), failed: 3, tried: 4, why: "3 of 4".into() },
@@ -149,7 +155,8 @@ fn rollout() -> Vec<Event> {
 
 fn evidence() -> HaltEvidence {
     let signals = vec![Said { what: "ill after its patch: unit down".into(), vms: 3 }];
-    HaltEvidence { failed: 3, vms: vec![vm()], signals, in_common: patches() }
+    let comparison = Some(Comparison { patched_ill: 3, patched_well: 17, control_ill: 1, control_well: 19 });
+    HaltEvidence { failed: 3, vms: vec![vm()], signals, in_common: patches(), comparison }
 }
 
 fn package() -> PackageVersion {
@@ -250,6 +257,8 @@ fn run() -> Vec<Event> {
         },
         Event::RunHalted { rollout: r(), step: StepKey::Batch(3), why: "boom".into(), evidence: evidence() },
         Event::RunCut { rollout: r(), why: "tried again".into() },
+        Event::ControlsRequested { rollout: r(), sample: order_id(), vms: vec![vm()] },
+        Event::ControlsJudged { rollout: r(), sample: order_id(), ill: 1, well: 19 },
         Event::RunCompleted { rollout: r(), round: 1, tally, patches: patches() },
         Event::AssessmentsRequested {
             region: region(),
