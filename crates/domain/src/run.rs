@@ -114,8 +114,9 @@ impl Run {
     /// The same run in a later round: nobody enlisted yet, all standings as they were.
     pub fn begin_round(&mut self, round: u32, policy: Policy, retries: u32) {
         let failed = self.standings.iter().filter(|(_, standing)| standing.has_failed());
-        self.ever_failed.extend(failed.map(|(vm, _)| vm.clone()));
-        self.known_failing.extend(self.ever_failed.iter().cloned());
+        let failed: Vec<VmId> = failed.map(|(vm, _)| vm.clone()).collect();
+        self.ever_failed.extend(failed.iter().cloned());
+        self.known_failing.extend(failed);
         if retries > self.retries {
             self.known_failing.clear();
         }
