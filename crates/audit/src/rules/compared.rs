@@ -9,7 +9,7 @@ use crate::lag::LAG;
 use crate::report::Rule::{S2, S7};
 use nightshift_domain::event::Outcome;
 use nightshift_domain::policy::Policy;
-use nightshift_domain::{Event, OrderId, RegionName, RolloutId, Time, VmId};
+use nightshift_domain::{Event, OrderId, RolloutId, Time, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
@@ -47,8 +47,9 @@ fn samples(records: &[&Record], findings: &mut Findings) {
             Event::HealthConfirmed { vm, order }
             | Event::HealthFailed { vm, order, .. }
             | Event::HealthUnknown { vm, order, .. } => {
-                let sample = samples.get_mut(order).filter(|sample| sample.vms.remove(vm));
-                if let Some(sample) = sample {
+                if let Some(sample) = samples.get_mut(order)
+                    && sample.vms.remove(vm)
+                {
                     let well = matches!(record.event, Event::HealthConfirmed { .. });
                     *(if well { &mut sample.well } else { &mut sample.ill }) += 1;
                 }
@@ -98,7 +99,7 @@ fn phases(history: &History<'_>, findings: &mut Findings) {
         let regions = history.regions.iter().filter(|(region, _)| {
             known.skipped(region).is_none() && known.turns(region).iter().any(|turn| turn.phase == phase)
         });
-        let counts: Vec<_> = regions.map(|(region, records)| counts(region, records, rollout)).collect();
+        let counts: Vec<_> = regions.map(|(_, records)| counts(records, rollout)).collect();
         // A fact of a region may have been on its way to the planner.
         let harmful = |at: Time| {
             let mut sum = [0; 4];
@@ -117,7 +118,7 @@ fn phases(history: &History<'_>, findings: &mut Findings) {
     }
 }
 
-fn counts<'a>(_: &RegionName, records: &[&'a Record], wanted: &RolloutId) -> Counts<'a> {
+fn counts<'a>(records: &[&'a Record], wanted: &RolloutId) -> Counts<'a> {
     let mut counts = Counts::default();
     for record in records {
         match &record.event {
