@@ -38,6 +38,7 @@ pub fn blast_radius(
     let id = RolloutId::new("simulated").map_err(|error| Refusal::new("InvalidId", error.to_string()))?;
     let days = i64::from(policy.deadline_days) + 2;
     let mut world = Big::new(seed, start, fleet, Faults::none(), Tape::counting())
+        .remembering_vms()
         .with_bad_patch(Some(BadPatch { percent, from_phase: 1 }));
     world.start(&id, policy)?;
     let mut settles = false;
@@ -54,11 +55,12 @@ pub fn blast_radius(
     let of_it = outcome.rollouts.iter().find(|rollout| rollout.rollout == id);
     let phases = of_it.map_or(&[][..], |rollout| rollout.phases.as_slice());
     let begun = phases.iter().filter(|phase| phase.started.is_some());
+    let count = |vms: usize| u32::try_from(vms).unwrap_or(u32::MAX);
     Ok(BlastRadius {
         halted: world.is_halted(&id),
         phase: begun.map(|phase| phase.number).max().unwrap_or(0),
         phases: u32::try_from(phases.len()).unwrap_or(u32::MAX),
-        patched: of_it.map_or(0, |rollout| rollout.healthy + rollout.failed),
-        harmed: of_it.map_or(0, |rollout| rollout.failed),
+        patched: count(world.first_orders().len()),
+        harmed: count(world.harmed()),
     })
 }

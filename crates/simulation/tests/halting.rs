@@ -74,8 +74,8 @@ fn a_bad_patch_is_halted_in_the_first_phase_and_an_analysis_finds_what_budgets_a
     let all = radius(100, &Policy::default());
     assert!(all.halted && all.phase == 1 && all.patched <= 60, "{all:?}");
     let (without, with) = (radius(20, &alone), radius(20, &with));
-    assert!(!without.halted && without.patched == 600, "{without:?}");
-    assert!(with.halted && with.patched < 300, "{with:?}");
+    assert!(!without.halted && without.phase == 4 && without.harmed > 50, "{without:?}");
+    assert!(with.halted && with.patched < without.patched / 2, "{with:?}");
     let harmless = radius(0, &Policy { analysis: Some(Default::default()), ..Policy::default() });
-    assert!(!harmless.halted && harmless.harmed == 0 && harmless.patched == 600, "{harmless:?}");
+    assert!(!harmless.halted && harmless.harmed == 0 && harmless.phase == 4, "{harmless:?}");
 }

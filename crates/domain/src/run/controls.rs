@@ -11,6 +11,7 @@ use crate::layout::StepKey;
 use crate::mind::Time;
 use crate::patch::Blame;
 use crate::policy::Policy;
+use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,8 @@ pub(super) struct Controls {
     /// How many samples there were in the round; the newest may be under watch.
     samples: u32,
     sample: Option<Sample>,
+    /// When the newest was asked for.
+    asked: Option<Time>,
     comparison: Comparison,
     /// The comparison as it was when a step last ended: what is decided rests on it, however often it is looked at.
     look: Option<(u32, StepKey, Comparison)>,
@@ -45,6 +48,7 @@ enum Answer {
 impl Controls {
     pub fn begin(&mut self, id: &OrderId, vms: &[VmId], at: Time) {
         self.samples += 1;
+        self.asked = Some(at);
         let answers = vms.iter().map(|vm| (vm.clone(), None)).collect();
         self.sample = Some(Sample { id: id.clone(), since: at, answers });
     }
@@ -141,8 +145,13 @@ impl Run {
     }
 
     /// Machines of steps that have not started are watched while others are in flight, where the policy asks for it.
-    pub(super) fn ask_for_controls(&self, ask: &Ask<'_>) -> Option<Event> {
+    pub(super) fn ask_for_controls(&self, now: Time, ask: &Ask<'_>) -> Option<Event> {
         let analysis = ask.policy.analysis.filter(|_| self.controls.sample.is_none())?;
+        // One that told nothing at once is not followed by the next at once.
+        let pause = ask.policy.soak.max(Duration::minutes(1));
+        if self.controls.asked.is_some_and(|asked| now < asked + pause) {
+            return None;
+        }
         let later = self.step_of.iter().filter(|(vm, step)| {
             !self.steps.contains_key(*step)
                 && self.standings.get(*vm) == Some(&Standing::Waiting)

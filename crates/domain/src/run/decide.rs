@@ -204,7 +204,7 @@ impl Run {
         let mut events = self.advance_steps(steps, now, ask);
         let in_flight = |event: &Event| matches!(event, Event::OrderPlaced { .. });
         if !self.in_flight.is_empty() || events.iter().any(in_flight) {
-            events.extend(self.ask_for_controls(ask));
+            events.extend(self.ask_for_controls(now, ask));
         }
         events
     }

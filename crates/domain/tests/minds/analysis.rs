@@ -112,7 +112,8 @@ fn a_gate_says_how_far_it_is() {
             ..analysed(Budgets::all(20, 0))
         },
     );
-    world.run_while(9, |_, _| Fate::Healthy, |world| world.orders().len() < 5);
+    let evening: nightshift_domain::Time = "2026-03-02T21:00:00Z".parse().unwrap();
+    world.run_while(9, |_, _| Fate::Healthy, |world| world.now < evening);
     let codes = |world: &World| {
         let rollout = world.rollout("one");
         let conditions = phase_gate(rollout, 0, &rollout.phases[0], world.now);

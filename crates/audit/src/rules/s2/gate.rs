@@ -52,14 +52,22 @@ impl<'a> Phases<'_, 'a> {
     /// Each VM that was ordered in the first turns of the phase and settled: its outcome.
     fn settled(&self, phase: u32, by: &Record) -> BTreeMap<&'a VmId, (&'a Record, bool)> {
         let flights = self.counted(phase).filter_map(|region| self.history.flights.get(region)).flatten();
-        flights
-            .filter(|flight| flight.order.rollout == *self.rollout && flight.placed.at <= by.at)
-            .filter(|flight| {
-                let counts = self.first_turn(flight.region).map_or(u32::MAX, |turn| turn.round);
-                flight.round.is_none_or(|(_, round)| round <= counts)
-            })
-            .filter_map(|flight| Some((&flight.order.vm, (flight.settled?, flight.healthy()?))))
-            .collect()
+        let mut settled = BTreeMap::<&VmId, (bool, (&Record, bool))>::new();
+        for flight in flights {
+            let counts = self.first_turn(flight.region).map_or(u32::MAX, |turn| turn.round);
+            let round = flight.round.map_or(counts, |(_, round)| round);
+            // Where a person had the failed tried again, one that was silent then is as it was before, or since.
+            if flight.order.rollout != *self.rollout || flight.placed.at > by.at || (counts == 1 && round > 1)
+            {
+                continue;
+            }
+            let Some(outcome) = flight.settled.zip(flight.healthy()) else { continue };
+            let is_told = settled.get(&flight.order.vm).is_some_and(|(of_that_turn, _)| *of_that_turn);
+            if round == counts || !is_told {
+                settled.insert(&flight.order.vm, (round == counts, outcome));
+            }
+        }
+        settled.into_iter().map(|(vm, (_, outcome))| (vm, outcome)).collect()
     }
 
     /// How many VMs of the phase had failed by then, in whatever round; by time.
