@@ -101,8 +101,10 @@ impl<'a> Phases<'_, 'a> {
 
     fn has_baked(&self, phase: u32, record: &Record, findings: &mut Findings) {
         let bake = self.policy.map_or(self.history.default_policy.bake, |(_, policy)| policy.bake);
-        let out =
-            self.regions(phase).into_iter().flatten().filter_map(|region| self.skipped.get(region).copied());
+        let regions = self.regions(phase).into_iter().flatten();
+        // One that was taken out before it ended has ended by that.
+        let open = regions.filter(|region| self.first_turn(region).is_none_or(|turn| turn.ended.is_none()));
+        let out = open.filter_map(|region| self.skipped.get(region).copied());
         let ended = self.ended(phase).map(|(ended, _)| ended).chain(out);
         let last = ended.max_by_key(|ended| (ended.at, ended.position));
         if let Some(ended) = last
