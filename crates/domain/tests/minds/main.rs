@@ -6,10 +6,12 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod analysis;
 mod assessments;
 mod catch_up;
 mod changes;
 mod explain;
+mod halting;
 mod health;
 mod policy;
 mod rhythm;
