@@ -5,7 +5,7 @@ use crate::timeline::Timeline;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::selection::PackageVersion;
 use nightshift_domain::{Event, RegionName, RolloutId, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A time in which a rollout may patch a region.
 pub(crate) struct Turn<'a> {
@@ -14,6 +14,8 @@ pub(crate) struct Turn<'a> {
     pub granted: &'a Record,
     /// `None` if it is not over.
     pub ended: Option<&'a Record>,
+    /// Whether a person had the failed tried again before its phase passed: the gate goes by a later one.
+    redone: bool,
 }
 
 impl Turn<'_> {
@@ -35,6 +37,14 @@ pub(crate) struct Rollout<'a> {
     /// The stops that a coordinator counts, in the order of the log: the `stops` of a hold are the first so many.
     counted: Vec<&'a Record>,
     resumes: Vec<&'a Record>,
+    passed: BTreeSet<u32>,
+    /// Phases of which a person accepted something: failures, or that the gate failed.
+    accepted: BTreeSet<u32>,
+    started: BTreeSet<u32>,
+    /// When a person had the failed of each region tried again.
+    retries: BTreeMap<&'a RegionName, Vec<&'a Record>>,
+    /// Regions that a person took out.
+    skipped: BTreeMap<&'a RegionName, &'a Record>,
     /// Versions that were barred, in the order of the log.
     pub barred: Vec<(&'a Record, &'a PackageVersion)>,
     /// Versions that were certified, in the order of the log.
@@ -50,6 +60,29 @@ impl<'a> Rollout<'a> {
     /// The rollout's turns in the region, in their order.
     pub fn turns(&self, region: &RegionName) -> &[Turn<'a>] {
         self.turns.get(region).map_or(&[], Vec::as_slice)
+    }
+
+    /// The round of the region that its phase's gate goes by: the first, or one that a person had tried again.
+    pub fn gate_round(&self, region: &RegionName) -> u32 {
+        let counts = self.turns(region).iter().find(|turn| !turn.redone);
+        counts.map_or(u32::MAX, |turn| turn.round)
+    }
+
+    /// How often, by that moment, a person had the region's failed tried again; and the last time.
+    pub fn retries(&self, region: &RegionName, at: Time) -> (usize, Option<&'a Record>) {
+        let retries = self.retries.get(region).map_or(&[][..], Vec::as_slice);
+        let by_then = retries.partition_point(|retry| retry.at <= at);
+        (by_then, retries[..by_then].last().copied())
+    }
+
+    /// Whether a person accepted anything of the phase.
+    pub fn accepted_in(&self, phase: u32) -> bool {
+        self.accepted.contains(&phase)
+    }
+
+    /// What took the region out of the rollout.
+    pub fn skipped(&self, region: &RegionName) -> Option<&'a Record> {
+        self.skipped.get(region).copied()
     }
 
     /// How many versions were barred by that moment: these are the first ones of `barred`.
@@ -80,7 +113,7 @@ impl<'a> Rollout<'a> {
             }
             Event::PolicyChanged { policy, .. } => self.policies.push(record, policy),
             Event::TurnGranted { region, phase, round, .. } => {
-                let turn = Turn { phase: *phase, round: *round, granted: record, ended: None };
+                let turn = Turn { phase: *phase, round: *round, granted: record, ended: None, redone: false };
                 self.turns.entry(region).or_default().push(turn);
             }
             Event::TurnEnded { region, round, .. } => {
@@ -105,10 +138,33 @@ impl<'a> Rollout<'a> {
                 self.ended = true;
             }
             Event::RolloutResumed { .. } => {
+                let under_way = self.started.iter().find(|phase| !self.passed.contains(phase)).copied();
+                self.accepted.extend(under_way);
                 self.resumes.push(record);
                 if !self.ended {
                     self.stopped.push(record, None);
                 }
+            }
+            Event::RolloutRetried { regions, .. } => {
+                self.resumes.push(record);
+                if !self.ended {
+                    self.stopped.push(record, None);
+                }
+                for region in regions {
+                    self.retries.entry(region).or_default().push(record);
+                    let turns = self.turns.get_mut(region).into_iter().flatten();
+                    let open = turns.filter(|turn| !self.passed.contains(&turn.phase));
+                    open.for_each(|turn| turn.redone = true);
+                }
+            }
+            Event::RegionSkipped { region, .. } => {
+                self.skipped.entry(region).or_insert(record);
+            }
+            Event::PhaseStarted { phase, .. } => {
+                self.started.insert(*phase);
+            }
+            Event::PhasePassed { phase, .. } => {
+                self.passed.insert(*phase);
             }
             Event::PatchBarred { patch, .. } => self.barred.push((record, patch)),
             Event::PatchesCertified { patches, .. } => self.certified.push((record, patches)),
@@ -158,6 +214,8 @@ pub(crate) fn about(event: &Event) -> Option<&RolloutId> {
         | Event::RolloutHalted { rollout, .. }
         | Event::RolloutPaused { rollout, .. }
         | Event::RolloutResumed { rollout, .. }
+        | Event::RolloutRetried { rollout, .. }
+        | Event::RegionSkipped { rollout, .. }
         | Event::RolloutCancelled { rollout, .. }
         | Event::RolloutExpired { rollout, .. }
         | Event::RolloutCompleted { rollout, .. }

@@ -26,10 +26,14 @@ pub(crate) struct Round<'a> {
     pub started: &'a Record,
     /// The policy under which the round cuts its region into steps.
     pub policy: &'a Policy,
+    /// How often a person had the failed tried again before it, as it says itself.
+    pub retries: u32,
     /// Eligible VMs, as the run saw them; may come in several events.
     pub enlisted: Vec<(&'a Record, &'a [Member])>,
     /// `None` if it goes on.
     pub completed: Option<&'a Record>,
+    /// What ended it early, for a person had the failed tried again.
+    pub cut: Option<&'a Record>,
 }
 
 /// A rollout's run in a region.
@@ -63,10 +67,11 @@ impl<'a> Run<'a> {
 
     fn take(&mut self, record: &'a Record, rollouts: &Rollouts<'a>) {
         match &record.event {
-            Event::RunStarted { round, phase, policy, .. } => {
+            Event::RunStarted { round, phase, policy, retries, .. } => {
                 self.end_halts(record);
-                let (number, phase, started) = (*round, *phase, record);
-                let round = Round { number, phase, started, policy, enlisted: Vec::new(), completed: None };
+                let (number, phase, started, retries) = (*round, *phase, record, *retries);
+                let (enlisted, completed, cut) = (Vec::new(), None, None);
+                let round = Round { number, phase, started, policy, retries, enlisted, completed, cut };
                 self.rounds.push(round);
             }
             Event::RunEnlisted { members, .. } => {
@@ -77,6 +82,11 @@ impl<'a> Run<'a> {
             Event::RunCompleted { .. } => {
                 if let Some(round) = self.rounds.last_mut() {
                     round.completed.get_or_insert(record);
+                }
+            }
+            Event::RunCut { .. } => {
+                if let Some(round) = self.rounds.last_mut() {
+                    round.cut.get_or_insert(record);
                 }
             }
             Event::RunHeld { .. } | Event::RunHalted { .. } => match self.open_hold() {
@@ -164,6 +174,7 @@ fn about(event: &Event) -> Option<&RolloutId> {
         | Event::RunHeld { rollout, .. }
         | Event::RunHalted { rollout, .. }
         | Event::RunReleased { rollout, .. }
+        | Event::RunCut { rollout, .. }
         | Event::RunCompleted { rollout, .. } => Some(rollout),
         _ => None,
     }

@@ -253,6 +253,24 @@ pub enum Rollout {
         #[command(flatten)]
         wish: Wish,
     },
+    /// Have the failed tried again, at once; a halted rollout goes on with that. Who fails again counts anew.
+    Retry {
+        /// The rollout.
+        rollout: String,
+        /// Who and why.
+        #[command(flatten)]
+        wish: Wish,
+    },
+    /// Take a region out of a rollout; what is in flight settles first. A halted rollout stays halted until it is resumed.
+    SkipRegion {
+        /// The rollout.
+        rollout: String,
+        /// The region.
+        region: String,
+        /// Who and why.
+        #[command(flatten)]
+        wish: Wish,
+    },
     /// Let a phase start, where the policy asks for a person's approval.
     Approve {
         /// The rollout.
@@ -330,6 +348,10 @@ pub struct Simulate {
     /// A patch that makes this share of the machines ill, in percent.
     #[arg(long)]
     pub bad_patch: Option<u32>,
+    /// How far a patch that makes so many percent of the machines ill gets before it is halted, as a table: for example
+    /// 1,5,20,100.
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["bad_patch", "faults", "days", "timeline", "log"], value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub harm: Vec<u32>,
     /// From this phase on.
     #[arg(long, default_value_t = 1)]
     pub from_phase: u32,

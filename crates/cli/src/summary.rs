@@ -1,6 +1,7 @@
 //! A rollout in plain text.
 
 use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::events::v1 as wire;
 use std::fmt::Write as _;
 
 /// A rollout's state in a word.
@@ -45,6 +46,9 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
         write!(text, ", because {}", rollout.why)?;
     }
     writeln!(text)?;
+    if let Some(evidence) = &rollout.evidence {
+        write_evidence(text, rollout.halted_phase, evidence)?;
+    }
     for barred in &rollout.barred {
         writeln!(text, "barred: {} {}", barred.name, barred.version)?;
     }
@@ -54,6 +58,10 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
     for phase in &rollout.phases {
         let approval = if phase.approval_needed { ", waits for a person's approval" } else { "" };
         writeln!(text, "phase {}: {}{approval}", phase.number, phase_state(phase.state()))?;
+        // A gate that was passed is nobody's concern any more.
+        if phase.state() != api::PhaseState::Passed {
+            write_conditions(text, "gate", &phase.gate)?;
+        }
         for region in &phase.regions {
             let tally = region.tally.unwrap_or_default();
             writeln!(
@@ -67,14 +75,68 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
                 tally.deferred,
                 region.why
             )?;
+            if let Some(actor) = &region.skipped_by {
+                writeln!(text, "      taken out of the rollout by {}: {}", actor.name, actor.reason)?;
+            }
             if region.round > 1 {
                 writeln!(text, "      caught up in {} more nights", region.round - 1)?;
+            }
+            for gate in &region.gates {
+                write_conditions(text, &format!("    {}", gate.whole), &gate.conditions)?;
             }
             for exception in &region.exceptions {
                 let progress = crate::commands::vm::progress(exception.progress());
                 writeln!(text, "      {:<16} {progress}: {}", exception.vm, exception.why)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// What a gate waits for, a line for each condition.
+fn write_conditions(text: &mut String, whole: &str, conditions: &[api::Condition]) -> std::fmt::Result {
+    for condition in conditions {
+        let state = match condition.state() {
+            api::ConditionState::Met => "ok",
+            api::ConditionState::Closed => "CLOSED",
+            api::ConditionState::Waits | api::ConditionState::Unspecified => "waits",
+        };
+        let until = condition.until.as_ref().and_then(|at| chrono::DateTime::from_timestamp(at.seconds, 0));
+        let until = until.map(|at| format!(", until {}", at.format("%F %R UTC"))).unwrap_or_default();
+        writeln!(text, "  {whole}: {state:<6} {}{until}", condition.sentence)?;
+    }
+    Ok(())
+}
+
+/// What a halt rests on: how many, which, what was said of them, and what they have in common.
+fn write_evidence(text: &mut String, phase: u32, evidence: &wire::HaltEvidence) -> std::fmt::Result {
+    if evidence.failed > 0 {
+        let more = if evidence.failed as usize > evidence.vms.len() { ", …" } else { "" };
+        writeln!(
+            text,
+            "evidence: {} VMs failed in phase {phase}: {}{more}",
+            evidence.failed,
+            evidence.vms.join(", ")
+        )?;
+    }
+    if let Some(comparison) = &evidence.comparison {
+        let wire::Comparison { patched_ill, patched_well, control_ill, control_well } = *comparison;
+        let (patched, controls) = (patched_ill + patched_well, control_ill + control_well);
+        writeln!(
+            text,
+            "  {patched_ill} of {patched} patched VMs fell ill, and {control_ill} of {controls} that were not patched"
+        )?;
+    }
+    for said in &evidence.signals {
+        writeln!(text, "  {:>4} VMs: {}", said.vms, said.what)?;
+    }
+    for wire::PatchTally { patch, failed, healthy } in &evidence.in_common {
+        let patch = patch.clone().unwrap_or_default();
+        writeln!(
+            text,
+            "  {failed:>4} of them got {} {}; {healthy} that got it are well",
+            patch.name, patch.version
+        )?;
     }
     Ok(())
 }

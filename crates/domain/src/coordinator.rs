@@ -8,7 +8,6 @@ use crate::fleet::Fleet;
 use crate::id::{RegionName, RolloutId};
 use crate::layout::Member;
 use crate::mind::{Decision, Fact, Follow, Mind, Time};
-use crate::policy::Policy;
 use crate::run::{Ask, Run, Wish};
 use asked::Asked;
 use serde::{Deserialize, Serialize};
@@ -36,13 +35,13 @@ impl Mind for Coordinator {
         self.fleet.apply(fact);
         self.upkeep.apply(fact, &self.fleet);
         match (fact.region(), &fact.event) {
-            (Some(region), Event::RunStarted { rollout, round, policy, .. }) => {
+            (Some(region), Event::RunStarted { rollout, round, policy, retries, .. }) => {
                 let runs = self.runs.entry(region.clone()).or_default();
                 let run = runs
                     .entry(rollout.clone())
                     .or_insert_with(|| Run::new(rollout.clone(), region.clone(), policy.clone()));
                 if *round > 1 {
-                    run.begin_round(*round, policy.clone());
+                    run.begin_round(*round, policy.clone(), *retries);
                 }
             }
             (Some(region), event) => {
@@ -117,7 +116,7 @@ impl Coordinator {
             let events = match run {
                 Some(run) if run.round() == round => run.decide(now, &asked.ask(region, phase, &self.fleet)),
                 Some(run) if run.round() > round => Vec::new(),
-                _ => self.start(rollout, region, phase, round, &asked.policy),
+                _ => self.start(rollout, region, phase, round, asked),
             };
             if !events.is_empty() {
                 decisions.push(Decision { chain: Chain::run(region, rollout), events });
@@ -156,11 +155,16 @@ impl Coordinator {
         region: &RegionName,
         phase: u32,
         round: u32,
-        policy: &Policy,
+        asked: &Asked,
     ) -> Vec<Event> {
-        let (id, policy) = (rollout.clone(), policy.clone());
-        let mut events =
-            vec![Event::RunStarted { rollout: id, region: region.clone(), phase, round, policy }];
+        let mut events = vec![Event::RunStarted {
+            rollout: rollout.clone(),
+            region: region.clone(),
+            phase,
+            round,
+            policy: asked.policy.clone(),
+            retries: asked.retries(region),
+        }];
         let members: Vec<Member> = if round == 1 {
             self.eligible(region).collect()
         } else {

@@ -5,6 +5,7 @@ pub use crate::order::{Order, Outcome, Signature};
 
 use crate::agent::{AgentIdentity, InstallReport, RefusedOrder, Requirement};
 use crate::fleet::{Feature, Vm};
+use crate::halt::HaltEvidence;
 use crate::health::{Baseline, Signal};
 use crate::id::{OrderId, RegionName, RolloutId, SubscriptionId, VmId};
 use crate::layout::{Member, StageKey, StepKey};
@@ -61,13 +62,26 @@ pub enum Event {
     PhasePassed { rollout: RolloutId, phase: u32, tally: Tally },
     /// The phase ended outside its failure budget; the rollout halts.
     PhaseFailed { rollout: RolloutId, phase: u32, tally: Tally, why: String },
-    /// No new order until a person resumes.
-    RolloutHalted { rollout: RolloutId, phase: u32, region: Option<RegionName>, why: String },
+    /// No new order until a person resumes, has the failed tried again, or cancels.
+    RolloutHalted {
+        rollout: RolloutId,
+        phase: u32,
+        region: Option<RegionName>,
+        why: String,
+        evidence: HaltEvidence,
+    },
     /// A person stopped it for a while.
     RolloutPaused { rollout: RolloutId, actor: Actor },
     /// A person lets it go on: after a pause, or after a halt. So many failures of the phase are thereby accepted; its
     /// gate does not count them.
     RolloutResumed { rollout: RolloutId, accepted: u32, actor: Actor },
+    /// A person has the failed VMs of these regions tried again, and lets a halted rollout go on: each region's round
+    /// ends as soon as nothing is in flight, and its next begins at once. Until that has ended the region has not ended
+    /// for its phase's gate; failures count anew.
+    RolloutRetried { rollout: RolloutId, regions: Vec<RegionName>, actor: Actor },
+    /// A person takes a region out of the rollout: what is in flight settles, nothing new starts there, and its phase's
+    /// gate does not count it. A halted rollout stays halted.
+    RegionSkipped { rollout: RolloutId, region: RegionName, actor: Actor },
     /// A person ended it; what is in flight settles, nothing new starts.
     RolloutCancelled { rollout: RolloutId, actor: Actor },
     /// Its deadline is over; what is in flight settles, nothing new starts.
@@ -87,8 +101,16 @@ pub enum Event {
     RhythmDeclared { rhythm: Option<Rhythm>, actor: Actor },
 
     // ---- partition region.R, aggregate run.<rollout>, written by region-coordinator
-    /// The region took up its turn.
-    RunStarted { rollout: RolloutId, region: RegionName, phase: u32, round: u32, policy: Policy },
+    /// The region took up its turn. A person had its failed VMs tried again so many times by then: failures of earlier
+    /// rounds count anew in a round that knows of more than the one before.
+    RunStarted {
+        rollout: RolloutId,
+        region: RegionName,
+        phase: u32,
+        round: u32,
+        policy: Policy,
+        retries: u32,
+    },
     /// The VMs that the round is about, as they were when it started.
     RunEnlisted { rollout: RolloutId, members: Vec<Member> },
     /// A zone, or everything outside zones, has its turn within the region (rule S3).
@@ -115,7 +137,15 @@ pub enum Event {
     /// Orders may be placed again; `accepted` if a person thereby accepted the failures that halted the run.
     RunReleased { rollout: RolloutId, accepted: bool },
     /// The failure budget is spent: no order after this, and the rollout is to halt.
-    RunHalted { rollout: RolloutId, step: StepKey, why: String },
+    RunHalted { rollout: RolloutId, step: StepKey, why: String, evidence: HaltEvidence },
+    /// While machines soak, these ones, which wait for their patch, are watched as long by the same signals, so that they
+    /// can be compared. Their baselines and verdicts are told as of an order of this name; nobody orders anything.
+    ControlsRequested { rollout: RolloutId, sample: OrderId, vms: Vec<VmId> },
+    /// What became of them: so many fell ill or silent, so many stayed well. One that was not well at first, or whose own
+    /// turn came, is in neither number.
+    ControlsJudged { rollout: RolloutId, sample: OrderId, ill: u32, well: u32 },
+    /// A person has the failed tried again: the round ends, and VMs that it did not reach are for the next one.
+    RunCut { rollout: RolloutId, why: String },
     /// Every stage ended, or a cancelled run has nothing in flight any more.
     RunCompleted { rollout: RolloutId, round: u32, tally: Tally, patches: Vec<PatchTally> },
 
@@ -185,6 +215,8 @@ impl Event {
             | RolloutHalted { rollout, .. }
             | RolloutPaused { rollout, .. }
             | RolloutResumed { rollout, .. }
+            | RolloutRetried { rollout, .. }
+            | RegionSkipped { rollout, .. }
             | RolloutCancelled { rollout, .. }
             | RolloutExpired { rollout, .. }
             | RolloutCompleted { rollout, .. }
@@ -207,6 +239,9 @@ impl Event {
             | RunHeld { rollout, .. }
             | RunReleased { rollout, .. }
             | RunHalted { rollout, .. }
+            | RunCut { rollout, .. }
+            | ControlsRequested { rollout, .. }
+            | ControlsJudged { rollout, .. }
             | RunCompleted { rollout, .. } => ("run", rollout.to_string()),
             OrderPlaced { order } => ("run", order.rollout.to_string()),
             EnrolmentTokenIssued { vm, .. }

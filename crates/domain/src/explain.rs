@@ -2,6 +2,7 @@
 //! each with when it could change.
 
 use crate::coordinator::Coordinator;
+use crate::gate::{Condition, ConditionState, phase_gate};
 use crate::id::{RegionName, RolloutId, VmId};
 use crate::mind::Time;
 use crate::planner::{Planner, needs_approval};
@@ -146,6 +147,11 @@ fn place(
 ) -> Vec<Reason> {
     let Some((number, turn)) = turn(rollout, region) else { return Vec::new() };
     let people = number + 1;
+    if let Some((actor, _)) = &turn.skipped {
+        let sentence =
+            format!("{} took region \"{region}\" out of the rollout: {}", actor.name, actor.reason);
+        return vec![Reason::new("RegionSkipped", sentence, None)];
+    }
     let phase = &rollout.phases[number as usize];
     if phase.state == PhaseState::Waiting {
         let mut reasons =
@@ -181,21 +187,12 @@ fn place(
 fn before(rollout: &Rollout, number: u32, now: Time) -> Reason {
     if let Some((current, phase)) = rollout.current_phase() {
         let people = current + 1;
-        return match phase.ended() {
-            Some(ended) if ended + rollout.policy.bake > now => {
-                let until = Some(ended + rollout.policy.bake);
-                Reason::new("PhaseBakes", format!("phase {people} is watched after its last region"), until)
+        let waits = |condition: &Condition| condition.state == ConditionState::Waits;
+        return match phase_gate(rollout, current, phase, now).into_iter().find(waits) {
+            Some(Condition { reason, .. }) => {
+                Reason { sentence: format!("phase {people} goes first: {}", reason.sentence), ..reason }
             }
-            Some(_) => Reason::transient("PhaseNext", format!("phase {people} is about to be passed")),
-            None => {
-                let open = phase.turns.iter().filter(|(_, turn)| turn.first_ended.is_none());
-                let open: Vec<&str> = open.map(|(region, _)| region.as_str()).collect();
-                Reason::new(
-                    "PhaseRuns",
-                    format!("phase {people} goes first: {} still to end", open.join(", ")),
-                    None,
-                )
-            }
+            None => Reason::transient("PhaseNext", format!("phase {people} is about to be passed")),
         };
     }
     let next = rollout.phases.iter().position(|phase| phase.state == PhaseState::Waiting);

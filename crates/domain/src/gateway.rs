@@ -103,7 +103,7 @@ impl Mind for Gateway {
                 let of_region = fact.region().and_then(|region| self.probes.get_mut(region));
                 of_region.into_iter().for_each(|probes| drop(probes.remove(rollout)));
             }
-            Event::WatchRequested { rollout, vms } => {
+            Event::WatchRequested { rollout, vms } | Event::ControlsRequested { rollout, vms, .. } => {
                 vms.iter().for_each(|vm| self.agent(vm).watched = Some(rollout.clone()));
             }
             Event::VmSkipped { vm, .. } | Event::VmDeferred { vm, .. } => self.agent(vm).watched = None,

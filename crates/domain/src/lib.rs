@@ -7,12 +7,16 @@
 //! [`Mind::next_wake`].
 
 pub mod agent;
+pub mod analysis;
 pub mod chain;
 pub mod coordinator;
 pub mod event;
 pub mod explain;
+pub mod fisher;
 pub mod fleet;
+pub mod gate;
 pub mod gateway;
+pub mod halt;
 pub mod health;
 pub mod id;
 pub mod layout;

@@ -13,8 +13,9 @@ mod watch;
 pub use questions::Question;
 pub use view::{SourceView, VmHealth, WatchView};
 
+use crate::analysis::is_sample;
 use crate::event::{Chain, Event, Partition};
-use crate::health::Signal;
+use crate::health::{Baseline, Signal};
 use crate::id::{RegionName, RolloutId, VmId};
 use crate::mind::{Decision, Fact, Follow, Mind, Time};
 use crate::topology::Topology;
@@ -195,27 +196,51 @@ impl Monitor {
                     self.look_from(vm, Some(Time::MIN_UTC));
                 }
             }
+            Event::ControlsRequested { rollout, sample, vms } => {
+                for vm in vms {
+                    // One that is watched for its own patch is no control.
+                    if !self.is_watched(vm) {
+                        let watch = Watch::requested(region.clone(), rollout.clone(), at);
+                        self.watches.insert(vm.clone(), watch.control_of(sample.clone()));
+                        self.look_from(vm, Some(Time::MIN_UTC));
+                    }
+                }
+            }
             Event::WatchOpened { vm, baseline, .. } => {
                 self.story(vm, |story| story.baseline = Some((at, baseline.clone())));
-                if let Some(watch) = self.watches.get_mut(vm) {
-                    watch.open(baseline);
-                }
-                self.look_from(vm, None);
+                self.open(vm, baseline, at);
             }
             Event::OrderFinished { vm, order, result, .. } if result.failure().is_none() => {
                 let boot_id = result.boot_id.clone();
                 self.soak(vm, WatchState::Soaking { order: order.clone(), since: at, boot_id });
             }
-            Event::HealthConfirmed { vm, .. }
-            | Event::HealthFailed { vm, .. }
-            | Event::HealthUnknown { vm, .. } => {
+            Event::HealthConfirmed { vm, order }
+            | Event::HealthFailed { vm, order, .. }
+            | Event::HealthUnknown { vm, order, .. } => {
                 self.story(vm, |story| story.verdict = Some((at, event.clone())));
-                self.forget(vm);
+                // A control whose own turn came meanwhile is watched for that.
+                let control = self.watches.get(vm).and_then(|watch| watch.control.as_ref());
+                if !is_sample(order) || control == Some(order) {
+                    self.forget(vm);
+                }
             }
             Event::VmSettled { vm, .. } | Event::VmSkipped { vm, .. } | Event::VmDeferred { vm, .. } => {
                 self.forget(vm);
             }
             _ => {}
+        }
+    }
+
+    fn open(&mut self, vm: &VmId, baseline: &Baseline, at: Time) {
+        let Some(watch) = self.watches.get_mut(vm) else { return };
+        watch.open(baseline);
+        match (watch.control.clone(), baseline) {
+            (None, _) => self.look_from(vm, None),
+            // A control soaks as if it had been patched at this moment.
+            (Some(order), Baseline::Well | Baseline::Flawed { .. }) => {
+                self.soak(vm, WatchState::Soaking { order, since: at, boot_id: String::new() });
+            }
+            (Some(_), _) => self.forget(vm),
         }
     }
 

@@ -129,11 +129,12 @@ fn halts(id: &RolloutId, rollout: &Rollout) -> Vec<Event> {
     if rollout.policy.on_failure == OnFailure::Continue {
         return Vec::new();
     }
-    let halted = rollout.turns().filter(|(_, _, turn)| turn.halts > turn.acknowledged_halts);
+    let halted =
+        rollout.turns().filter(|(_, _, turn)| turn.halts > turn.acknowledged_halts && !turn.is_skipped());
     let unexcused = halted.filter(|(_, region, _)| !rollout.evidence.excuses(region, &rollout.barred));
     let halt = |(phase, region, turn): (u32, &crate::id::RegionName, &crate::rollout::Turn)| {
-        let (region, why) = (Some(region.clone()), turn.newest_halt.clone());
-        Event::RolloutHalted { rollout: id.clone(), phase, region, why }
+        let (region, why, evidence) = (Some(region.clone()), turn.newest_halt.clone(), turn.evidence.clone());
+        Event::RolloutHalted { rollout: id.clone(), phase, region, why, evidence }
     };
     unexcused.map(halt).collect()
 }
@@ -142,7 +143,7 @@ fn advance(id: &RolloutId, rollout: &Rollout, now: Time, held: bool) -> Vec<Even
     if let Some((number, phase)) = rollout.current_phase() {
         return match phase.ended() {
             None => Vec::new(),
-            Some(ended) => gate::gate(id, rollout, number, phase, now >= ended + rollout.policy.bake),
+            Some(_) => gate::gate(id, rollout, number, phase, now),
         };
     }
     match (0..).zip(&rollout.phases).find(|(_, phase)| phase.state == PhaseState::Waiting) {
@@ -175,6 +176,8 @@ fn about_rollout(event: &Event) -> Option<&RolloutId> {
         | Event::RolloutHalted { rollout, .. }
         | Event::RolloutPaused { rollout, .. }
         | Event::RolloutResumed { rollout, .. }
+        | Event::RolloutRetried { rollout, .. }
+        | Event::RegionSkipped { rollout, .. }
         | Event::RolloutCancelled { rollout, .. }
         | Event::RolloutExpired { rollout, .. }
         | Event::RolloutCompleted { rollout, .. }
@@ -185,6 +188,7 @@ fn about_rollout(event: &Event) -> Option<&RolloutId> {
         | Event::StepEnded { rollout, .. }
         | Event::VmSettled { rollout, .. }
         | Event::RunHalted { rollout, .. }
+        | Event::ControlsJudged { rollout, .. }
         | Event::RunCompleted { rollout, .. } => Some(rollout),
         _ => None,
     }

@@ -9,6 +9,7 @@ pub use budget::{Budget, Budgets};
 pub use sources::{Check, InvalidLimit, Limit, Need, NoData, Probe, Query, Reporter, Scope};
 pub use validate::InvalidPolicy;
 
+use crate::analysis::Analysis;
 use crate::id::RegionName;
 use crate::patch::{Classification, RebootSetting};
 use crate::selection::Mask;
@@ -75,6 +76,8 @@ pub struct Policy {
     pub reports: Vec<Reporter>,
     /// What the monitoring system is asked.
     pub queries: Vec<Query>,
+    /// Compare patched machines with ones that wait for their patch; not if absent.
+    pub analysis: Option<Analysis>,
 }
 
 /// Days without patches, both included.
@@ -164,6 +167,7 @@ impl Default for Policy {
             probes: Vec::new(),
             reports: Vec::new(),
             queries: Vec::new(),
+            analysis: None,
         }
     }
 }
@@ -227,6 +231,14 @@ mod tests {
             (Policy { classifications: vec![Classification::Other], ..good() }, "classifications = [Other]"),
             (Policy { certify_phases: 0, ..good() }, "certify_phases = 0"),
             (Policy { breaker: Breaker { failures: 1, percent: 0 }, ..good() }, "breaker.percent = 0"),
+            (
+                Policy { analysis: Some(Analysis { percent: 0, ..Analysis::default() }), ..good() },
+                "analysis.percent = 0",
+            ),
+            (
+                Policy { analysis: Some(Analysis { controls: 0, ..Analysis::default() }), ..good() },
+                "analysis.controls = 0",
+            ),
             (
                 Policy {
                     budgets: Budgets { zone: Budget { percent: 101, vms: 0 }, ..good().budgets },

@@ -8,9 +8,11 @@ pub use evidence::{Evidence, Tried};
 pub use turn::{Phase, PhaseState, Turn};
 
 use crate::event::Event;
+use crate::halt::HaltEvidence;
 use crate::id::RegionName;
 use crate::mind::Time;
 use crate::policy::Policy;
+use crate::run::patched;
 use crate::selection::PackageVersion;
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
@@ -64,7 +66,7 @@ impl std::ops::AddAssign for Tally {
 /// ```text
 /// Running <-> Paused      by a person
 /// Running, Paused -> Halted      by the log: a budget is spent
-/// Halted -> Running      by a person, who thereby accepts the failures
+/// Halted -> Running      by a person, who thereby accepts the failures, or has the failed tried again
 /// any of these -> Cancelled, Expired -> (nothing in flight) Completed
 /// Running -> Completed      the last phase passed, and nobody is left to catch up with
 /// ```
@@ -126,6 +128,10 @@ pub struct Rollout {
     pub barred: BTreeSet<PackageVersion>,
     /// What is known of each version.
     pub evidence: Evidence,
+    /// What its newest halt rests on, and in which phase (from 0) it was.
+    pub evidence_of_halt: HaltEvidence,
+    /// See there.
+    pub halted_phase: Option<u32>,
 }
 
 impl Rollout {
@@ -142,6 +148,8 @@ impl Rollout {
             certified: BTreeSet::new(),
             barred: BTreeSet::new(),
             evidence: Evidence::default(),
+            evidence_of_halt: HaltEvidence::default(),
+            halted_phase: None,
         }
     }
 
@@ -157,12 +165,16 @@ impl Rollout {
             Event::TurnEnded { region, tally, patches, .. } => {
                 self.turn(region, |turn| turn.end(*tally, patches, at));
             }
-            Event::RolloutHalted { region, why, .. } => {
+            Event::RolloutHalted { phase, region, why, evidence, .. } => {
+                self.evidence_of_halt = evidence.clone();
+                self.halted_phase = Some(*phase);
                 self.status = Status::Halted { region: region.clone(), why: why.clone() };
                 self.run(region.as_ref(), |turn| turn.acknowledged_halts += 1);
             }
             Event::RolloutPaused { .. } => self.status = Status::Paused,
             Event::RolloutResumed { accepted, .. } => self.resume(*accepted),
+            Event::RolloutRetried { regions, .. } => self.retry(regions, at),
+            Event::RegionSkipped { region, actor, .. } => self.turn(region, |turn| turn.skip(actor, at)),
             Event::RolloutCancelled { .. } => self.status = Status::Cancelled,
             Event::RolloutExpired { .. } => self.status = Status::Expired,
             Event::RolloutCompleted { .. } => {
@@ -181,9 +193,10 @@ impl Rollout {
             Event::PatchBarred { patch, .. } => {
                 self.barred.insert(patch.clone());
             }
-            Event::RunHalted { why, .. } => self.run(region, |turn| {
+            Event::RunHalted { why, evidence, .. } => self.run(region, |turn| {
                 turn.halts += 1;
                 turn.newest_halt.clone_from(why);
+                turn.evidence.clone_from(evidence);
             }),
             Event::RunCompleted { round, tally, patches, .. } => {
                 self.run(region, |turn| turn.complete(*round, *tally, patches));
@@ -192,7 +205,12 @@ impl Rollout {
                 if let Some(region) = region {
                     self.evidence.settled(region, vm, outcome, blamed);
                 }
+                self.run(region, |turn| turn.comparison += patched(outcome, blamed));
             }
+            Event::ControlsJudged { ill, well, .. } => self.run(region, |turn| {
+                turn.comparison.control_ill += ill;
+                turn.comparison.control_well += well;
+            }),
             Event::StepEnded { tally, patches, .. } => self.evidence.step_ended(*tally, patches),
             _ => {}
         }
@@ -207,7 +225,7 @@ impl Rollout {
     /// VMs of the phase under way that failed, as far as is known.
     pub fn failures_of_phase(&self) -> u32 {
         let Some((_, phase)) = self.current_phase() else { return 0 };
-        self.evidence.failed_in(|region| phase.turns.contains_key(region))
+        self.evidence.failed_in(|region| phase.counts(region))
     }
 
     /// Whether every phase has passed.
@@ -249,6 +267,19 @@ impl Rollout {
     fn run(&mut self, region: Option<&RegionName>, change: impl FnOnce(&mut Turn)) {
         if let Some(region) = region {
             self.turn(region, change);
+        }
+    }
+
+    /// Failures of the phase under way count anew.
+    fn retry(&mut self, regions: &[RegionName], at: Time) {
+        self.status = Status::Running;
+        if let Some(phase) = self.phases.iter_mut().find(|phase| phase.state != PhaseState::Passed) {
+            phase.try_again();
+        }
+        for phase in &mut self.phases {
+            let open = phase.state != PhaseState::Passed;
+            let tried = phase.turns.iter_mut().filter(|(region, _)| regions.contains(region));
+            tried.for_each(|(_, turn)| turn.retry(at, open));
         }
     }
 

@@ -1,6 +1,7 @@
 //! One rollout's run in one region: stages, steps, orders, settlements. This file folds the facts; what follows from
 //! them is in [`decide`].
 
+mod controls;
 mod decide;
 mod explain;
 mod flights;
@@ -8,6 +9,7 @@ mod progress;
 mod standing;
 mod time_limits;
 
+pub(crate) use controls::patched;
 pub use decide::{Ask, Wish};
 pub use standing::{Flight, Standing, Work};
 
@@ -21,6 +23,7 @@ use crate::patch::{Blame, PatchState, PatchTally};
 use crate::policy::Policy;
 use crate::rollout::Tally;
 use crate::selection::PackageVersion;
+use controls::Controls;
 use flights::Flights;
 use progress::{Failure, Patches, StepProgress};
 use serde::{Deserialize, Serialize};
@@ -55,6 +58,8 @@ pub struct Run {
     failures: BTreeMap<VmId, Failure>,
     /// VMs that failed in an earlier round: counted then, not again.
     known_failing: BTreeSet<VmId>,
+    /// The same, whatever a person had tried again.
+    ever_failed: BTreeSet<VmId>,
     /// What became of each version in the steps of the round that ended.
     patches: Patches,
     /// The coordinator acknowledged that the rollout is paused, halted or cancelled.
@@ -66,6 +71,11 @@ pub struct Run {
     /// How often it was.
     halts: u32,
     completed: bool,
+    /// How often a person had the failed tried again before the round began.
+    retries: u32,
+    /// They did so in the middle of the round.
+    cut: bool,
+    controls: Controls,
 }
 
 impl Run {
@@ -88,19 +98,31 @@ impl Run {
             steps: BTreeMap::new(),
             failures: BTreeMap::new(),
             known_failing: BTreeSet::new(),
+            ever_failed: BTreeSet::new(),
             patches: Patches::default(),
             held: false,
             held_stops: 0,
             halted: None,
             halts: 0,
             completed: false,
+            retries: 0,
+            cut: false,
+            controls: Controls::default(),
         }
     }
 
     /// The same run in a later round: nobody enlisted yet, all standings as they were.
-    pub fn begin_round(&mut self, round: u32, policy: Policy) {
+    pub fn begin_round(&mut self, round: u32, policy: Policy, retries: u32) {
         let failed = self.standings.iter().filter(|(_, standing)| standing.has_failed());
-        self.known_failing.extend(failed.map(|(vm, _)| vm.clone()));
+        let failed: Vec<VmId> = failed.map(|(vm, _)| vm.clone()).collect();
+        self.ever_failed.extend(failed.iter().cloned());
+        self.known_failing.extend(failed);
+        if retries > self.retries {
+            self.known_failing.clear();
+        }
+        self.retries = retries;
+        self.cut = false;
+        self.controls = Controls::default();
         self.policy = policy;
         self.round = round;
         self.stages = Vec::new();
@@ -130,8 +152,14 @@ impl Run {
                 let members = vms.iter().filter_map(|vm| self.members.get(vm));
                 self.steps.insert(step.clone(), StepProgress::started(members));
             }
-            Event::StepEnded { step, .. } => self.end_step(step),
+            Event::StepEnded { step, .. } => {
+                self.end_step(step);
+                self.controls.step_ended(step);
+            }
+            Event::ControlsRequested { sample, vms, .. } => self.controls.begin(sample, vms, at),
+            Event::ControlsJudged { ill, well, .. } => self.controls.judged(*ill, *well),
             Event::WatchRequested { vms, .. } => {
+                vms.iter().for_each(|vm| self.controls.leave(vm));
                 vms.iter().for_each(|vm| self.stand(vm, Standing::Called { since: at }));
             }
             Event::WatchOpened { vm, rollout, baseline } if *rollout == self.rollout => {
@@ -147,7 +175,10 @@ impl Run {
                 let why = format!("the agent refused the order ({}): {}", refused.code, refused.why);
                 self.work(vm, order, Work::Over(Outcome::Failed { why }));
             }
-            Event::HealthConfirmed { vm, order } => self.work(vm, order, Work::Over(Outcome::Healthy)),
+            Event::HealthConfirmed { vm, order } => {
+                self.controls.verdict(vm, order, true);
+                self.work(vm, order, Work::Over(Outcome::Healthy));
+            }
             Event::HealthFailed { vm, order, signal } => {
                 let ailment = signal.ailment.as_deref().unwrap_or("ill");
                 let source = match &signal.source {
@@ -168,6 +199,7 @@ impl Run {
                 self.halts += 1;
             }
             Event::RunReleased { accepted, .. } => self.release(*accepted),
+            Event::RunCut { why, .. } => self.end_early(why),
             Event::RunCompleted { .. } => self.completed = true,
             _ => {}
         }
@@ -269,12 +301,14 @@ impl Run {
     }
 
     fn baseline(&mut self, vm: &VmId, baseline: &Baseline, at: Time) {
+        self.controls.baseline(vm, baseline);
         if matches!(self.standings.get(vm), Some(Standing::Called { .. })) {
             self.stand(vm, Standing::Baselined { baseline: baseline.clone(), at });
         }
     }
 
     fn settle_vm(&mut self, vm: &VmId, outcome: &Outcome, blamed: &[Blame], at: Time) {
+        self.controls.settled(outcome, blamed);
         if let Some(step) = self.step_of.get(vm).and_then(|step| self.steps.get_mut(step)) {
             let installed = self.standings.get(vm).map(Standing::installed).unwrap_or_default();
             step.patches.count(installed, outcome, blamed);
@@ -327,6 +361,7 @@ impl Run {
 
     /// Whatever was installed may be to blame.
     fn ill(&mut self, vm: &VmId, order: &OrderId, why: String) {
+        self.controls.verdict(vm, order, false);
         let Some(flight) = self.flight(vm, order) else { return };
         let suspects = flight.installed.iter();
         flight.blamed = suspects.map(|patch| Blame { patch: patch.clone(), direct: false }).collect();
@@ -353,10 +388,19 @@ impl Run {
 
     fn release(&mut self, accepted: bool) {
         if accepted {
+            self.controls.accept();
             self.known_failing.extend(std::mem::take(&mut self.failures).into_keys());
         }
         self.held = false;
         self.halted = None;
+    }
+
+    /// VMs that the round did not reach are for the next one.
+    fn end_early(&mut self, why: &str) {
+        self.cut = true;
+        let of_round = |vm: &&VmId| self.standings.get(*vm).is_some_and(|standing| !standing.is_terminal());
+        let left: Vec<VmId> = self.step_of.keys().filter(of_round).cloned().collect();
+        left.iter().for_each(|vm| self.stand(vm, Standing::Deferred { why: why.to_owned() }));
     }
 
     /// What became of each version in this round, in steps that have not ended too.

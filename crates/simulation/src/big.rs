@@ -62,6 +62,7 @@ pub struct Big {
     ordered_vms: BTreeMap<VmId, Time>,
     remember_vms: bool,
     unexplained: Unexplained,
+    harmed: BTreeSet<VmId>,
 }
 
 impl Big {
@@ -94,6 +95,7 @@ impl Big {
             ordered_vms: BTreeMap::new(),
             remember_vms: false,
             unexplained: Unexplained::default(),
+            harmed: BTreeSet::new(),
         };
         for event in fleet {
             world.record(&Partition::Fleet, event);
@@ -171,6 +173,11 @@ impl Big {
     /// When each VM was ordered first, where that was asked for.
     pub fn first_orders(&self) -> &BTreeMap<VmId, Time> {
         &self.ordered_vms
+    }
+
+    /// Machines that the bad patch made ill.
+    pub fn harmed(&self) -> usize {
+        self.harmed.len()
     }
 
     /// The log.
@@ -299,7 +306,7 @@ impl Big {
 
     fn see(&mut self, fact: Fact) {
         match &fact.event {
-            Event::WatchRequested { vms, .. } => {
+            Event::WatchRequested { vms, .. } | Event::ControlsRequested { vms, .. } => {
                 for vm in vms {
                     self.watched.insert(vm.clone());
                     if let Some(signal) = self.machines.signal(vm, self.now) {
@@ -333,6 +340,7 @@ impl Big {
         });
         if phase.is_some_and(|phase| phase >= bad.from_phase) && self.rng.random_range(0..100) < bad.percent {
             self.machines.poison(&order.vm);
+            self.harmed.insert(order.vm.clone());
         }
     }
 }

@@ -177,6 +177,12 @@ impl Outcome {
                 let ended = planner.rollouts.get(id).is_some_and(|rollout| {
                     matches!(rollout.status, Status::Completed { ended: Ended::Passed | Ended::Expired })
                 });
+                let rollout = planner.rollouts.get(id);
+                let turns = rollout.into_iter().flat_map(|rollout| rollout.turns());
+                if turns.into_iter().any(|(_, known, turn)| known == region && turn.is_skipped()) {
+                    // A person took it out.
+                    continue;
+                }
                 let mut left =
                     run.standings().filter(|(_, standing)| !matches!(standing, Standing::Skipped { .. }));
                 let unhealthy = |standing: &Standing| !standing.is_terminal() || standing.why().is_some();

@@ -34,9 +34,14 @@ pub(crate) fn duties(planner: &Planner, id: &RolloutId) -> Option<Result<Vec<Dec
 /// Something that a person does to a rollout for no good reason.
 pub(crate) fn whim(rng: &mut StdRng, planner: &Planner, id: &RolloutId) -> Result<Vec<Decision>, Refusal> {
     let Some(rollout) = planner.rollouts.get(id) else { return Ok(Vec::new()) };
-    match rng.random_range(0..3) {
+    match rng.random_range(0..6) {
         0 => planner.pause(id, actor()),
         1 => planner.resume(id, actor()),
+        2 | 3 => planner.retry(id, actor()),
+        4 => {
+            let regions = rollout.turns().map(|(_, region, _)| region).choose(rng);
+            regions.map_or(Ok(Vec::new()), |region| planner.skip_region(id, region, actor()))
+        }
         _ => {
             let mut policy = rollout.policy.clone();
             policy.bake = Duration::minutes(rng.random_range(0..600));

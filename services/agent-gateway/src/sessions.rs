@@ -151,7 +151,9 @@ impl Sessions {
                         vms.iter().for_each(|vm| self.hand(vm, assess(*not_after)));
                     }
                     Event::AssessmentWished { vm, not_after, .. } => self.hand(vm, assess(*not_after)),
-                    Event::WatchRequested { vms, .. } => self.watch(vms).await?,
+                    Event::WatchRequested { vms, .. } | Event::ControlsRequested { vms, .. } => {
+                        self.watch(vms).await?
+                    }
                     Event::VmSettled { vm, .. }
                     | Event::VmSkipped { vm, .. }
                     | Event::VmDeferred { vm, .. } => self.watch(std::slice::from_ref(vm)).await?,

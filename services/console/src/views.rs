@@ -3,6 +3,7 @@
 use crate::view::View;
 use nightshift_domain::explain::Reason;
 use nightshift_domain::fleet::Vm;
+use nightshift_domain::gate::{Condition, ConditionState, Gate, phase_gate};
 use nightshift_domain::planner::needs_approval;
 use nightshift_domain::rollout::{Ended, Phase, PhaseState, Rollout, Status};
 use nightshift_domain::run::{Run, Standing, Work};
@@ -54,15 +55,18 @@ pub(crate) fn rollout(view: &View, id: &RolloutId, rollout: &Rollout, now: Time)
     };
     let phases = || (1..).zip(&rollout.phases);
     let phases: Vec<_> =
-        phases().map(|(number, phase)| phase_view(view, id, rollout, number, phase)).collect();
+        phases().map(|(number, phase)| phase_view(view, id, rollout, number, phase, now)).collect();
     let mut tally = nightshift_domain::rollout::Tally::default();
     rollout.phases.iter().for_each(|phase| tally += running_tally(view, id, phase));
     let over = matches!(rollout.status, Status::Completed { .. });
+    let halted = matches!(rollout.status, Status::Halted { .. });
     api::RolloutView {
         rollout: id.to_string(),
         state: state.into(),
         why: why.cloned().unwrap_or_default(),
         halted_region: halted_region.map(ToString::to_string).unwrap_or_default(),
+        evidence: halted.then(|| (&rollout.evidence_of_halt).into()),
+        halted_phase: rollout.halted_phase.filter(|_| halted).map_or(0, |phase| phase + 1),
         phases,
         tally: Some((&tally).into()),
         requested_at: Some(timestamp(rollout.requested)),
@@ -75,7 +79,14 @@ pub(crate) fn rollout(view: &View, id: &RolloutId, rollout: &Rollout, now: Time)
     }
 }
 
-fn phase_view(view: &View, id: &RolloutId, rollout: &Rollout, number: u32, phase: &Phase) -> api::PhaseView {
+fn phase_view(
+    view: &View,
+    id: &RolloutId,
+    rollout: &Rollout,
+    number: u32,
+    phase: &Phase,
+    now: Time,
+) -> api::PhaseView {
     let state = match phase.state {
         PhaseState::Waiting => api::PhaseState::Waiting,
         PhaseState::Running if phase.ended().is_some() => api::PhaseState::Baking,
@@ -91,10 +102,13 @@ fn phase_view(view: &View, id: &RolloutId, rollout: &Rollout, number: u32, phase
             vms: planned.vms,
             turn: turn.is_some_and(|turn| turn.is_held()),
             round: turn.map_or(0, |turn| turn.round),
+            skipped_by: turn.and_then(|turn| turn.skipped.as_ref()).map(|(actor, _)| actor.into()),
             ..Default::default()
         };
         if let Some(run) = run(view, id, &planned.region) {
             add_run(&mut region, run);
+            let ask = view.coordinator.ask(id, &planned.region);
+            region.gates = ask.map(|ask| run.gates(&ask)).unwrap_or_default().into_iter().map(gate).collect();
         }
         region
     });
@@ -103,6 +117,7 @@ fn phase_view(view: &View, id: &RolloutId, rollout: &Rollout, number: u32, phase
         state: state.into(),
         regions: regions.collect(),
         tally: Some((&running_tally(view, id, phase)).into()),
+        gate: phase_gate(rollout, number - 1, phase, now).into_iter().map(condition).collect(),
         approval_needed: phase.state == PhaseState::Waiting && needs_approval(rollout, number - 1),
     }
 }
@@ -169,6 +184,20 @@ fn window(view: &View, vm: &Vm) -> String {
         whose(vm.window.is_some(), "the fleet's"),
         whose(vm.time_zone.is_some(), "its region's"),
     )
+}
+
+fn gate(Gate { whole, conditions }: Gate) -> api::Gate {
+    api::Gate { whole, conditions: conditions.into_iter().map(condition).collect() }
+}
+
+fn condition(Condition { state, reason }: Condition) -> api::Condition {
+    let state = match state {
+        ConditionState::Met => api::ConditionState::Met,
+        ConditionState::Waits => api::ConditionState::Waits,
+        ConditionState::Closed => api::ConditionState::Closed,
+    };
+    let Reason { code, sentence, until, .. } = reason;
+    api::Condition { code, state: state.into(), sentence, until: until.map(timestamp) }
 }
 
 /// One link of an explanation.

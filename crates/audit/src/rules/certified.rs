@@ -76,8 +76,12 @@ fn each_is_proved<'a>(
 fn proofs<'a>(history: &History<'a>) -> BTreeMap<Key<'a>, Proof<'a>> {
     let mut proofs = BTreeMap::<Key<'a>, Proof<'a>>::new();
     for flight in history.all_flights() {
-        let (Some((phase, 1)), Some(settled)) = (flight.round, flight.settled) else { continue };
+        let (Some((phase, round)), Some(settled)) = (flight.round, flight.settled) else { continue };
         let rollout = &flight.order.rollout;
+        let counts = history.rollouts.get(rollout).map_or(1, |known| known.gate_round(flight.region));
+        if round > counts {
+            continue;
+        }
         let key = |name: &'a String, version: &'a String| (rollout, phase, name.as_str(), version.as_str());
         if flight.healthy() == Some(true) {
             for patch in report(flight.finished).into_iter().flat_map(|report| &report.patches) {

@@ -3,6 +3,7 @@
 mod barred;
 mod catch_up;
 mod certified;
+mod compared;
 mod confirmed;
 mod moved;
 mod s1;
@@ -33,6 +34,7 @@ pub(crate) fn check_all(history: &History<'_>, findings: &mut Findings) {
     s6::check(history, findings);
     s7::check(history, findings);
     confirmed::check(history, findings);
+    compared::check(history, findings);
     barred::check(history, findings);
     tallies::check(history, findings);
     s8::check(history, findings);

@@ -26,6 +26,7 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
                     let watched = watched.get(&(&order.rollout, &order.vm)).copied();
                     well_before(history, region, order, record, watched, findings);
                     run_goes_on(history, region, order, record, findings);
+                    region_goes_on(history, region, order, record, findings);
                     rollout_goes_on(history, order, record, findings);
                 }
                 _ => {}
@@ -33,6 +34,7 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
         }
     }
     releases(history, findings);
+    retries(history, findings);
     turns(history, findings);
 }
 
@@ -103,6 +105,42 @@ fn rollout_goes_on(history: &History<'_>, order: &Order, record: &Record, findin
     });
 }
 
+/// By time: nobody is ordered in a region that a person took out of the rollout.
+fn region_goes_on(
+    history: &History<'_>,
+    region: &RegionName,
+    order: &Order,
+    record: &Record,
+    findings: &mut Findings,
+) {
+    let Some(out) = history.rollouts.get(&order.rollout).and_then(|rollout| rollout.skipped(region)) else {
+        return;
+    };
+    findings.test(S10, record.at - out.at <= LAG, out, record, || {
+        let (vm, minutes) = (&order.vm, LAG.num_minutes());
+        format!("VM {vm} is ordered more than {minutes} minutes after region {region} was taken out")
+    });
+}
+
+/// By time: a round is cut short, or counts old failures anew, only where a person had the failed tried again as often.
+fn retries(history: &History<'_>, findings: &mut Findings) {
+    for (region, rollout, run) in history.runs.all() {
+        let asked = |at| history.rollouts.get(rollout).map_or((0, None), |known| known.retries(region, at));
+        for round in &run.rounds {
+            let (times, last) = asked(round.started.at);
+            let told = round.retries as usize;
+            findings.test(S10, told <= times, last.unwrap_or(round.started), round.started, || {
+                format!("a round of region {region} says that its failed are tried again for the {told}. time; a person asked for {times}")
+            });
+            let Some(cut) = round.cut else { continue };
+            let (times, last) = asked(cut.at);
+            findings.test(S10, times > told, last.unwrap_or(round.started), cut, || {
+                format!("a round of region {region} is cut short, and no person had the failed tried again")
+            });
+        }
+    }
+}
+
 /// By time, for a person's word is in another partition.
 fn releases(history: &History<'_>, findings: &mut Findings) {
     for (region, rollout, run) in history.runs.all() {
@@ -153,7 +191,9 @@ fn turns(history: &History<'_>, findings: &mut Findings) {
             | Event::RolloutCompleted { .. } => {
                 stopped.insert(rollout, (record, true));
             }
-            Event::RolloutResumed { .. } if stopped.get(rollout).is_none_or(|(_, for_good)| !for_good) => {
+            Event::RolloutResumed { .. } | Event::RolloutRetried { .. }
+                if stopped.get(rollout).is_none_or(|(_, for_good)| !for_good) =>
+            {
                 stopped.remove(rollout);
             }
             Event::TurnGranted { region, .. } => {

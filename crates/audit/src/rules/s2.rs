@@ -41,12 +41,16 @@ struct Phases<'h, 'a> {
     accepted: BTreeMap<u32, usize>,
     /// The turns of each region, in their order.
     turns: BTreeMap<&'a RegionName, Vec<Turn<'a>>>,
+    /// Regions that a person took out.
+    skipped: BTreeMap<&'a RegionName, &'a Record>,
 }
 
 struct Turn<'a> {
     round: u32,
     granted: Option<&'a Record>,
     ended: Option<(&'a Record, Tally)>,
+    /// A person had the failed tried again before the phase passed: a later turn counts.
+    redone: bool,
 }
 
 impl<'h, 'a> Phases<'h, 'a> {
@@ -64,6 +68,7 @@ impl<'h, 'a> Phases<'h, 'a> {
             resumed: None,
             accepted: BTreeMap::new(),
             turns: BTreeMap::new(),
+            skipped: BTreeMap::new(),
         }
     }
 
@@ -85,7 +90,7 @@ impl<'h, 'a> Phases<'h, 'a> {
             Event::TurnGranted { phase, region, round, .. } => {
                 findings.tested(S2);
                 self.may_grant(*phase, region, *round, record, findings);
-                let turn = Turn { round: *round, granted: Some(record), ended: None };
+                let turn = Turn { round: *round, granted: Some(record), ended: None, redone: false };
                 self.turns.entry(region).or_default().push(turn);
             }
             Event::TurnEnded { region, round, tally, .. } => {
@@ -94,7 +99,10 @@ impl<'h, 'a> Phases<'h, 'a> {
                 match open {
                     Some(turn) => turn.ended = Some((record, *tally)),
                     // A turn that was never granted is told where it was used (S1).
-                    None => turns.push(Turn { round: *round, granted: None, ended: Some((record, *tally)) }),
+                    None => {
+                        let ended = Some((record, *tally));
+                        turns.push(Turn { round: *round, granted: None, ended, redone: false });
+                    }
                 }
             }
             Event::PhasePassed { phase, .. } => {
@@ -105,6 +113,10 @@ impl<'h, 'a> Phases<'h, 'a> {
             Event::PhaseFailed { phase, .. } => {
                 self.failed.insert(*phase, record);
             }
+            Event::RolloutRetried { regions, .. } => self.retry(regions),
+            Event::RegionSkipped { region, .. } => {
+                self.skipped.entry(region).or_insert(record);
+            }
             Event::RolloutResumed { accepted, .. } => {
                 self.resumed = Some(record);
                 if *accepted > 0 {
@@ -112,6 +124,20 @@ impl<'h, 'a> Phases<'h, 'a> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A person has the failed of these regions tried again: what was accepted of the phase under way is not any more,
+    /// and its gate goes by the turns that are to come.
+    fn retry(&mut self, regions: &'a [RegionName]) {
+        let under_way = self.started.keys().find(|phase| !self.passed.contains_key(phase)).copied();
+        let Some(under_way) = under_way else { return };
+        self.accepted.remove(&under_way);
+        self.failed.remove(&under_way);
+        let of_phase: BTreeSet<_> = self.regions(under_way).into_iter().flatten().collect();
+        for region in regions.iter().filter(|region| of_phase.contains(region)) {
+            let turns = self.turns.get_mut(region).into_iter().flatten();
+            turns.for_each(|turn| turn.redone = true);
         }
     }
 
@@ -175,6 +201,9 @@ impl<'h, 'a> Phases<'h, 'a> {
             collide(self.planned.map(|(planned, _)| planned), "and is not in it");
         }
         let turns = self.turns.get(region).map_or(&[][..], Vec::as_slice);
+        if let Some(out) = self.skipped.get(region) {
+            collide(Some(out), "and was taken out of the rollout");
+        }
         if let Some(open) = turns.iter().find(|turn| turn.ended.is_none()) {
             collide(open.granted, "while it holds one");
         }
@@ -202,9 +231,9 @@ impl<'h, 'a> Phases<'h, 'a> {
         failed.is_some_and(|failed| self.resumed.is_some_and(|resumed| resumed.position > failed.position))
     }
 
-    /// The first turn of a region of the phase.
+    /// The turn of a region that counts for its phase: the first, or one in which a person had the failed tried again.
     fn first_turn(&self, region: &RegionName) -> Option<&Turn<'a>> {
-        self.turns.get(region)?.iter().find(|turn| turn.round == 1)
+        self.turns.get(region)?.iter().find(|turn| !turn.redone)
     }
 
     /// The regions that are planned for the phase; `None` if there is no such phase.

@@ -88,10 +88,10 @@ impl<'h, 'a> Steps<'h, 'a> {
 
     fn take(&mut self, record: &'a Record, flights: &BTreeMap<u64, &'h Flight<'a>>, findings: &mut Findings) {
         match &record.event {
-            Event::RunStarted { .. } => {
+            Event::RunStarted { retries, .. } => {
                 self.lanes.clear();
                 self.step_of.clear();
-                self.failures.begin_round();
+                self.failures.begin_round(*retries);
             }
             Event::RunEnlisted { members, .. } => self.failures.enlist(members),
             Event::StepStarted { step, vms, .. } => {

@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
     let placed = placed_once(history, findings);
     for records in history.regions.values() {
-        let mut orders = Orders { anywhere: &placed, here: BTreeMap::new(), unsettled: BTreeMap::new() };
+        let (here, unsettled, controls) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut orders = Orders { anywhere: &placed, here, unsettled, controls };
         for record in records {
             orders.take(record, findings);
         }
@@ -94,6 +95,8 @@ struct Orders<'p, 'a> {
     here: BTreeMap<&'a OrderId, Fate<'a>>,
     /// Orders of each rollout that are not settled yet.
     unsettled: BTreeMap<&'a RolloutId, BTreeSet<&'a OrderId>>,
+    /// Machines that are compared, by the name under which their verdicts are told: no order has it.
+    controls: BTreeMap<&'a OrderId, &'a [VmId]>,
 }
 
 impl<'a> Orders<'_, 'a> {
@@ -121,6 +124,13 @@ impl<'a> Orders<'_, 'a> {
                     format!("order {order} is finished, and nothing shows when it began")
                 });
             }
+            Event::ControlsRequested { sample, vms, .. } => {
+                self.controls.insert(sample, vms);
+            }
+            Event::HealthConfirmed { vm, order }
+            | Event::HealthFailed { vm, order, .. }
+            | Event::HealthUnknown { vm, order, .. }
+                if self.controls.get(order).is_some_and(|vms| vms.contains(vm)) => {}
             Event::OrderRefused { vm, order, .. }
             | Event::AgentRebooted { vm, order, .. }
             | Event::HealthConfirmed { vm, order }

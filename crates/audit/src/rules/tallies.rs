@@ -23,6 +23,7 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
                 | Event::VmDeferred { rollout, .. }
                 | Event::VmSkipped { rollout, .. }
                 | Event::VmSettled { rollout, .. }
+                | Event::RunCut { rollout, .. }
                 | Event::RunStarted { rollout, .. } => rollout,
                 Event::RunCompleted { rollout, round, tally, .. } => {
                     completed.entry((*region, rollout, *round)).or_insert((*record, *tally));
@@ -86,6 +87,11 @@ impl<'a> Standings<'a> {
             Event::VmSettled { vm, outcome, .. } => {
                 let healthy = u32::from(*outcome == Outcome::Healthy);
                 self.end(vm, record, Tally { healthy, failed: 1 - healthy, ..Tally::default() });
+            }
+            Event::RunCut { .. } => {
+                for vm in std::mem::take(&mut self.open) {
+                    self.stand(vm, Standing::Ended(record, Tally { deferred: 1, ..Tally::default() }));
+                }
             }
             Event::StepEnded { step, tally, .. } => self.step_ended(step, *tally, record, findings),
             Event::RunCompleted { tally, .. } => self.completed(*tally, record, findings),
@@ -165,6 +171,11 @@ struct Sums<'a> {
     last: Option<&'a Record>,
     /// Of each region what its first turn came to, with the phase, and what its newest did.
     first: BTreeMap<&'a RegionName, (u32, Tally)>,
+    /// The phase of each region's newest turn, and whether that goes on.
+    phases: BTreeMap<&'a RegionName, (u32, bool)>,
+    passed: BTreeSet<u32>,
+    /// Regions whose turn goes on, and does not count: a person had the failed tried again meanwhile.
+    redone: BTreeSet<&'a RegionName>,
     newest: BTreeMap<&'a RegionName, Tally>,
 }
 
@@ -183,14 +194,23 @@ fn sums<'a>(history: &History<'a>, completed: &Completed<'a>, findings: &mut Fin
                 }
                 let sums = rollouts.entry(rollout).or_default();
                 sums.last = Some(record);
-                sums.first.entry(region).or_insert((*phase, *tally));
+                sums.turn_ended(region, *phase, *tally);
                 sums.newest.insert(region, *tally);
+            }
+            Event::TurnGranted { rollout, phase, region, .. } => {
+                rollouts.entry(rollout).or_default().phases.insert(region, (*phase, true));
+            }
+            Event::RolloutRetried { rollout, regions, .. } => {
+                rollouts.entry(rollout).or_default().try_again(regions);
             }
             Event::PhasePassed { rollout, phase, tally }
             | Event::PhaseFailed { rollout, phase, tally, .. } => {
                 let sums = rollouts.entry(rollout).or_default();
                 let of_phase = sums.first.values().filter(|(of, _)| of == phase).map(|(_, tally)| *tally);
                 sums.test(sum(of_phase), *tally, record, findings);
+                if matches!(record.event, Event::PhasePassed { .. }) {
+                    sums.passed.insert(*phase);
+                }
             }
             Event::RolloutCompleted { rollout, tally } => {
                 let sums = rollouts.entry(rollout).or_default();
@@ -201,7 +221,26 @@ fn sums<'a>(history: &History<'a>, completed: &Completed<'a>, findings: &mut Fin
     }
 }
 
-impl Sums<'_> {
+impl<'a> Sums<'a> {
+    fn turn_ended(&mut self, region: &'a RegionName, phase: u32, tally: Tally) {
+        self.phases.insert(region, (phase, false));
+        if !self.redone.remove(region) {
+            self.first.entry(region).or_insert((phase, tally));
+        }
+    }
+
+    fn try_again(&mut self, regions: &'a [RegionName]) {
+        for region in regions {
+            let Some((phase, goes_on)) = self.phases.get(region).copied() else { continue };
+            if !self.passed.contains(&phase) {
+                self.first.remove(region);
+                if goes_on {
+                    self.redone.insert(region);
+                }
+            }
+        }
+    }
+
     fn test(&self, sum: Tally, told: Tally, record: &Record, findings: &mut Findings) {
         findings.test(S2, sum == told, self.last.unwrap_or(record), record, || {
             format!("a phase or a rollout ends with {told:?}, and its turns came to {sum:?}")

@@ -75,7 +75,7 @@ fn s10_is_broken() {
                 what: "an order after the run halted",
                 spoil: |story| {
                     let (step, why) = (crate::story::batch(2), "too many failed".into());
-                    story.insert_before("OrderPlaced a2", Event::RunHalted { rollout: monthly(), step, why });
+                    story.insert_before("OrderPlaced a2", crate::story::run_halted(step, why));
                 },
                 events: ("RunHalted", "OrderPlaced a2"),
             },
@@ -107,10 +107,7 @@ fn s10_is_broken() {
                     hold(story, "StepStarted a2", true);
                     story.delay("RolloutResumed", -1);
                     let (step, why) = (crate::story::batch(1), "too many failed".into());
-                    story.insert_after(
-                        "RunHeld",
-                        [Event::RunHalted { rollout: monthly(), step, why }, released()],
-                    );
+                    story.insert_after("RunHeld", [crate::story::run_halted(step, why), released()]);
                 },
                 events: ("RunHalted", "RunReleased"),
             },
@@ -173,7 +170,7 @@ fn s10_is_broken() {
                 spoil: |story| {
                     *story = Story::catching_up();
                     let (step, why) = (crate::story::batch(1), "too many failed".into());
-                    story.insert_before("RunCompleted", Event::RunHalted { rollout: monthly(), step, why });
+                    story.insert_before("RunCompleted", crate::story::run_halted(step, why));
                 },
                 events: ("RunHalted", "RunStarted east 2"),
             },
@@ -233,7 +230,7 @@ fn s10_holds() {
         }),
         ("halted, what failed was barred, and released without anybody's word", |story| {
             let (step, why) = (crate::story::batch(1), "too many failed".into());
-            story.insert_before("StepStarted a2", Event::RunHalted { rollout: monthly(), step, why });
+            story.insert_before("StepStarted a2", crate::story::run_halted(step, why));
             let released = Event::RunReleased { rollout: monthly(), accepted: false };
             story.insert_before("StepStarted a2", released);
         }),

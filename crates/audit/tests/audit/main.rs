@@ -5,6 +5,7 @@
 mod cases;
 mod catch_up;
 mod changes;
+mod compared;
 mod count;
 mod files;
 mod holds;
@@ -18,4 +19,5 @@ mod steps;
 mod story;
 mod verdict;
 mod windows;
+mod wishes;
 mod world;

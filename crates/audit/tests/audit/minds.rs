@@ -109,6 +109,23 @@ fn person(world: &mut World) {
     }
 }
 
+/// Has the failed tried again where that is possible, up to three times, and takes north out after that.
+fn stubborn(world: &mut World) {
+    let rollout = id("one");
+    let retries = count(world, |event| matches!(event, Event::RolloutRetried { .. }));
+    if matches!(world.planner.rollouts[&rollout].status, Status::Halted { .. }) {
+        if retries == 3 {
+            let skipped = world.planner.skip_region(&rollout, &id("north"), actor());
+            world.wish(skipped);
+        }
+        let retried = world.planner.retry(&rollout, actor());
+        if retries < 3 && retried.is_ok() {
+            world.wish(retried);
+        }
+    }
+    person(world);
+}
+
 fn good(world: &World) -> Report {
     let report = audit(world.records());
     assert!(report.holds(), "{report}");
@@ -184,6 +201,21 @@ fn a_version_that_failed_in_a_step_that_never_ended_is_not_certified() {
     world.start("one", policy);
     world.run(at("2026-03-25T00:00:00Z"), &fates(424_391, 7), &person);
     good(&world);
+}
+
+#[test]
+fn the_failed_are_tried_again_and_a_region_is_taken_out() {
+    let (mut cuts, mut skips) = (0, 0);
+    for seed in 0..20 {
+        let mut world = world(24);
+        let analysis = (seed % 2 == 0).then(Default::default);
+        world.start("one", Policy { budgets: Budgets::all(4, 0), analysis, ..policy() });
+        world.run(at("2026-03-30T00:00:00Z"), &fates(seed, 6), &stubborn);
+        cuts += count(&world, |event| matches!(event, Event::RunCut { .. }));
+        skips += count(&world, |event| matches!(event, Event::RegionSkipped { .. }));
+        good(&world);
+    }
+    assert!(cuts > 10 && skips > 10, "{cuts} {skips}");
 }
 
 #[test]
@@ -280,6 +312,7 @@ proptest! {
         max_in_flight in prop::option::of(1u32..6),
         certified in any::<bool>(),
         approvals in any::<bool>(),
+        analysis in any::<bool>(),
         blackout in prop::option::of(0i64..8),
         draws in prop::collection::vec(0usize..6, 1..100),
     ) {
@@ -289,6 +322,7 @@ proptest! {
             batch_percent,
             max_in_flight,
             patches: if certified { PatchChoice::Certified } else { PatchChoice::Latest },
+            analysis: analysis.then(Default::default),
             approvals: if approvals { Approvals::BetweenPhases } else { Approvals::Never },
             blackouts: blackout.map(|from| Blackout { from: day(from), to: day(from + 2) }).into_iter().collect(),
             ..policy()

@@ -13,9 +13,15 @@ use nightshift_domain::policy::{Budget, Budgets};
 /// The run halts for a1's failure, and a person has it go on.
 fn halt_and_resume(story: &mut Story) {
     let (step, why) = (batch(1), "too many failed".to_owned());
-    story.insert_before("StepStarted a2", Event::RunHalted { rollout: monthly(), step, why: why.clone() });
+    story.insert_before("StepStarted a2", crate::story::run_halted(step, why.clone()));
     story.insert_before("StepStarted a2", Event::RunReleased { rollout: monthly(), accepted: true });
-    let halted = Event::RolloutHalted { rollout: monthly(), phase: 0, region: None, why };
+    let halted = Event::RolloutHalted {
+        rollout: monthly(),
+        phase: 0,
+        region: None,
+        why,
+        evidence: Default::default(),
+    };
     let resumed = Event::RolloutResumed { rollout: monthly(), accepted: 0, actor: actor() };
     story.insert_after("TurnGranted west", [halted, resumed]);
     let minutes = (story.time("RunHalted") - story.time("RolloutHalted")).num_minutes();

@@ -89,6 +89,11 @@ pub fn tally(healthy: u32, failed: u32) -> Tally {
     Tally { healthy, failed, skipped: 0, deferred: 0 }
 }
 
+/// A run halts at a step, whatever the evidence.
+pub fn run_halted(step: StepKey, why: String) -> Event {
+    Event::RunHalted { rollout: monthly(), step, why, evidence: Default::default() }
+}
+
 pub fn batch(number: u32) -> StepKey {
     StepKey::Batch(number)
 }
@@ -232,8 +237,10 @@ impl Story {
             Partition::Rollout,
             Event::TurnGranted { rollout: monthly(), phase, region: region_name.clone(), round },
         );
+        let retries = 0;
+        let (rollout_id, policy) = (monthly(), policy());
         let started =
-            Event::RunStarted { rollout: monthly(), region: region_name, phase, round, policy: policy() };
+            Event::RunStarted { rollout: rollout_id, region: region_name, phase, round, policy, retries };
         self.tell(region(name), started);
         let member = |vm: &&str| {
             let vm = &self.vms[&id::<VmId>(vm)];

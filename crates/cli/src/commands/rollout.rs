@@ -35,6 +35,14 @@ pub(crate) async fn run(command: Rollout, servers: &Servers, json: bool) -> anyh
             let request = api::ResumeRolloutRequest { rollout, actor: Some(actor(wish)) };
             clients::rollouts(servers).await?.resume_rollout(request).await?;
         }
+        Rollout::Retry { rollout, wish } => {
+            let request = api::RetryRolloutRequest { rollout, actor: Some(actor(wish)) };
+            clients::rollouts(servers).await?.retry_rollout(request).await?;
+        }
+        Rollout::SkipRegion { rollout, region, wish } => {
+            let request = api::SkipRegionRequest { rollout, region, actor: Some(actor(wish)) };
+            clients::rollouts(servers).await?.skip_region(request).await?;
+        }
         Rollout::Approve { rollout, phase, wish } => {
             let request = api::ApprovePhaseRequest { rollout, phase, actor: Some(actor(wish)) };
             clients::rollouts(servers).await?.approve_phase(request).await?;

@@ -1,5 +1,7 @@
 //! `nightshift simulate`: the very minds on a virtual clock.
 
+mod harm;
+
 use super::{print, print_json, table};
 use crate::arguments::Simulate;
 use crate::{exit, fleet_file, policy_file};
@@ -55,6 +57,10 @@ pub(crate) fn run(wanted: &Simulate, json: bool) -> anyhow::Result<ExitCode> {
     let fleet = events(wanted)?;
     let vms = fleet.iter().filter(|event| matches!(event, Event::VmRegistered { .. })).count();
     let start = wanted.start.unwrap_or_else(Utc::now);
+    if !wanted.harm.is_empty() {
+        harm::run(wanted, start, &fleet, &policy, json)?;
+        return Ok(exit::DONE);
+    }
     let bar = progress(wanted, json);
     let outcomes = side_by_side(wanted.seed..wanted.seed + wanted.seeds, vms, |seed| {
         let outcome = one(wanted, seed, start, &fleet, &policy, faults, &bar)?;
@@ -95,11 +101,11 @@ fn is_hostile(vms: usize, wanted: &Simulate) -> bool {
 }
 
 /// Each seed's outcome, in order; several at once where their worlds are small.
-fn side_by_side(
+fn side_by_side<T: Send>(
     seeds: Range<u64>,
     vms: usize,
-    one: impl Fn(u64) -> anyhow::Result<Outcome> + Sync,
-) -> anyhow::Result<Vec<Outcome>> {
+    one: impl Fn(u64) -> anyhow::Result<T> + Sync,
+) -> anyhow::Result<Vec<T>> {
     let threads = if vms > AUDITED { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
     let (next, outcomes) = (AtomicU64::new(seeds.start), Mutex::new(BTreeMap::new()));
     let work = || {

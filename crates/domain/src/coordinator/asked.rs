@@ -21,6 +21,10 @@ pub(super) struct Asked {
     acknowledged_halts: BTreeMap<RegionName, u32>,
     barred: BTreeSet<PackageVersion>,
     certified: BTreeSet<PackageVersion>,
+    /// How often a person had each region's failed tried again.
+    retries: BTreeMap<RegionName, u32>,
+    /// Regions that a person took out.
+    skipped: BTreeSet<RegionName>,
 }
 
 impl Asked {
@@ -34,6 +38,8 @@ impl Asked {
             acknowledged_halts: BTreeMap::new(),
             barred: BTreeSet::new(),
             certified: BTreeSet::new(),
+            retries: BTreeMap::new(),
+            skipped: BTreeSet::new(),
         }
     }
 
@@ -57,6 +63,13 @@ impl Asked {
                 self.stops += 1;
             }
             Event::RolloutResumed { .. } => self.held = false,
+            Event::RolloutRetried { regions, .. } => {
+                self.held = false;
+                regions.iter().for_each(|region| *self.retries.entry(region.clone()).or_default() += 1);
+            }
+            Event::RegionSkipped { region, .. } => {
+                self.skipped.insert(region.clone());
+            }
             Event::RolloutCancelled { .. } | Event::RolloutExpired { .. } => {
                 self.ended = true;
                 self.stops += 1;
@@ -83,10 +96,18 @@ impl Asked {
         }
     }
 
+    /// How often a person had the region's failed tried again.
+    pub fn retries(&self, region: &RegionName) -> u32 {
+        self.retries.get(region).copied().unwrap_or_default()
+    }
+
     pub fn ask<'a>(&'a self, region: &RegionName, phase: u32, fleet: &'a Fleet) -> Ask<'a> {
+        let is_skipped = self.skipped.contains(region);
         let pinned = self.policy.patches == PatchChoice::Certified && phase >= self.policy.certify_phases;
         Ask {
-            wish: self.wish(),
+            wish: if is_skipped { Wish::Hold { for_good: true } } else { self.wish() },
+            is_skipped,
+            retries: self.retries(region),
             policy: &self.policy,
             barred: &self.barred,
             certified: pinned.then_some(&self.certified),

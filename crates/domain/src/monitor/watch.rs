@@ -12,6 +12,8 @@ pub(super) struct Watch {
     pub region: RegionName,
     pub rollout: RolloutId,
     pub state: WatchState,
+    /// The sample that it is a control of; it waits for its patch.
+    pub control: Option<OrderId>,
     /// Its place in the agenda, if it has one.
     pub look_from: Option<Time>,
     /// What the agent found before the patch: not held against it.
@@ -37,7 +39,20 @@ const MOST_WHILE_OPEN: usize = 100;
 impl Watch {
     pub fn requested(region: RegionName, rollout: RolloutId, since: Time) -> Self {
         let state = WatchState::Requested { since };
-        Self { region, rollout, state, look_from: None, known: Vec::new(), ills: BTreeMap::new() }
+        Self {
+            region,
+            rollout,
+            state,
+            control: None,
+            look_from: None,
+            known: Vec::new(),
+            ills: BTreeMap::new(),
+        }
+    }
+
+    /// The same, of a machine that is not patched but compared with.
+    pub fn control_of(self, sample: OrderId) -> Self {
+        Self { control: Some(sample), ..self }
     }
 
     pub fn open(&mut self, baseline: &Baseline) {

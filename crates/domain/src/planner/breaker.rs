@@ -8,6 +8,7 @@
 //!    failure budget halts the rollout, and nobody is blamed.
 
 use crate::event::Event;
+use crate::fisher::chance;
 use crate::id::RolloutId;
 use crate::rollout::{Rollout, Tried};
 
@@ -46,34 +47,6 @@ fn culprit(tried: &Tried, healthy: u32, failed: u32, least: u32) -> Option<(u32,
     }
     let bad = count(&tried.failed_directly.union(&tried.ill_after).cloned().collect());
     let others = (healthy.saturating_sub(tried.healthy), failed.saturating_sub(bad));
-    (bad >= least && fisher(bad, tried.healthy, others.1, others.0) < FALSE_ALARM)
+    (bad >= least && chance(bad, tried.healthy, others.1, others.0) < FALSE_ALARM)
         .then_some((bad, "far more often than VMs without it"))
-}
-
-/// Fisher's exact test, one-sided: the chance that so many (`bad`) or more of the failures fall on those with the
-/// version, if the version made no difference.
-fn fisher(bad: u32, good: u32, bad_without: u32, good_without: u32) -> f64 {
-    let (with, without) = (bad + good, bad_without + good_without);
-    let failures = bad + bad_without;
-    let ways = ln_choose(with + without, failures);
-    let chance = |k: u32| (ln_choose(with, k) + ln_choose(without, failures - k) - ways).exp();
-    (bad..=with.min(failures)).filter(|k| failures - k <= without).map(chance).sum()
-}
-
-fn ln_choose(n: u32, k: u32) -> f64 {
-    (1..=k.min(n - k)).map(|i| (f64::from(n - i + 1) / f64::from(i)).ln()).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fisher_agrees_with_tables() {
-        // The lady tasting tea: 4 of 4 right by chance is 1 in 70.
-        assert!((fisher(4, 0, 0, 4) - 1.0 / 70.0).abs() < 1e-12);
-        assert!((fisher(3, 1, 1, 3) - 17.0 / 70.0).abs() < 1e-12);
-        // Nobody was without it: nothing can be told.
-        assert!((fisher(5, 20, 0, 0) - 1.0).abs() < 1e-12);
-    }
 }

@@ -1,19 +1,26 @@
 //! The gate of a phase whose first turns have all ended (rule S2, REQUIREMENTS.md B1).
 
 use crate::event::Event;
+use crate::gate::{ConditionState, phase_gate};
+use crate::halt::HaltEvidence;
 use crate::id::RolloutId;
+use crate::mind::Time;
 use crate::patch::PatchTally;
-use crate::rollout::{Phase, Rollout, Tally};
+use crate::rollout::{Phase, Rollout};
 use crate::selection::PackageVersion;
 use std::collections::BTreeMap;
 
-pub(super) fn gate(id: &RolloutId, rollout: &Rollout, number: u32, phase: &Phase, baked: bool) -> Vec<Event> {
+pub(super) fn gate(id: &RolloutId, rollout: &Rollout, number: u32, phase: &Phase, now: Time) -> Vec<Event> {
     let tally = phase.tally();
-    if let (Some(why), false) = (closed(rollout, tally, phase.accepted), phase.gate_waived) {
-        let halted =
-            Event::RolloutHalted { rollout: id.clone(), phase: number, region: None, why: why.clone() };
-        return vec![Event::PhaseFailed { rollout: id.clone(), phase: number, tally, why }, halted];
+    if let Some(why) = closed(rollout, number, phase, now) {
+        let evidence = rollout.evidence.of_halt(|region| phase.counts(region), &rollout.barred);
+        let comparison = rollout.policy.analysis.map(|_| phase.comparison());
+        let evidence = HaltEvidence { comparison, ..evidence };
+        let failed = Event::PhaseFailed { rollout: id.clone(), phase: number, tally, why: why.clone() };
+        let halted = Event::RolloutHalted { rollout: id.clone(), phase: number, region: None, why, evidence };
+        return vec![failed, halted];
     }
+    let baked = phase.ended().is_some_and(|ended| now >= ended + rollout.policy.bake);
     if !baked {
         return Vec::new();
     }
@@ -27,16 +34,16 @@ pub(super) fn gate(id: &RolloutId, rollout: &Rollout, number: u32, phase: &Phase
     events
 }
 
-/// Why a phase with this tally may not pass; a phase that confirmed nobody's health has proved nothing.
+/// Why the phase may not pass; one that confirmed nobody's health has proved nothing.
 ///
 /// Where everybody was off or ill nothing was at risk and nothing failed, but to go on would be to go on blindly.
-fn closed(rollout: &Rollout, tally: Tally, accepted: u32) -> Option<String> {
-    let allowed = rollout.policy.budgets.phase.of(tally.ordered() as usize);
-    let failed = tally.failed.saturating_sub(accepted);
-    if failed as usize > allowed {
-        return Some(format!("{failed} of {} VMs failed, {allowed} may", tally.ordered()));
-    }
-    (tally.healthy == 0).then(|| "no VM of the phase was confirmed healthy".to_owned())
+fn closed(rollout: &Rollout, number: u32, phase: &Phase, now: Time) -> Option<String> {
+    let conditions = phase_gate(rollout, number, phase, now);
+    let closed = conditions.into_iter().find(|condition| {
+        // Its start was approved, or it would not have started.
+        condition.state == ConditionState::Closed && condition.reason.code != "ApprovalNeeded"
+    });
+    closed.map(|condition| condition.reason.sentence)
 }
 
 /// Versions that were installed and proved healthy, failed nowhere, and are not certified or barred already.

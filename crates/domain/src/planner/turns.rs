@@ -27,11 +27,19 @@ pub(super) fn catch_ups_due(rollout: &Rollout) -> impl Iterator<Item = Time> {
     rollout.turns().filter_map(|(_, _, turn)| catch_up_due(rollout, turn))
 }
 
-/// When the region may be tried again, if anybody is left and tries are.
+/// When the region may be tried again, if anybody is left and tries are; at once where a person asked for it.
 pub(crate) fn catch_up_due(rollout: &Rollout, turn: &Turn) -> Option<Time> {
-    let tries_left = turn.round <= rollout.policy.retry_nights;
-    let due = turn.ended? + RETRY_PAUSE;
-    (!turn.is_held() && turn.newest.left() > 0 && tries_left && due < rollout.deadline()).then_some(due)
+    if turn.is_held() || turn.is_skipped() {
+        return None;
+    }
+    let due = match turn.retry {
+        Some(asked) => asked,
+        None => {
+            let tries_left = turn.round <= rollout.policy.retry_nights;
+            turn.ended.filter(|_| turn.newest.left() > 0 && tries_left)? + RETRY_PAUSE
+        }
+    };
+    (due < rollout.deadline()).then_some(due)
 }
 
 /// All turns that are held now.
@@ -57,7 +65,7 @@ impl Turns {
             if current.state != PhaseState::Running {
                 continue;
             }
-            for (region, _) in current.turns.iter().filter(|(_, turn)| turn.granted.is_none()) {
+            for (region, _) in current.turns.iter().filter(|(_, turn)| turn.waits_for_its_first()) {
                 if self.take(planner, region) {
                     events.push(granted(id, phase, region, 1));
                 } else {

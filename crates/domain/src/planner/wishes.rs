@@ -3,13 +3,13 @@
 use super::{Planner, as_decision};
 use crate::event::{Event, Partition};
 use crate::fleet::{Feature, Vm};
-use crate::id::{RolloutId, SubscriptionId};
+use crate::id::{RegionName, RolloutId, SubscriptionId};
 use crate::mind::{Decision, Time};
 use crate::plan::plan;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::rhythm::Rhythm;
-use crate::rollout::{Actor, Ended, PhaseState, Rollout, Status};
+use crate::rollout::{Actor, Ended, PhaseState, Rollout, Status, Turn};
 use crate::topology::Topology;
 
 impl Planner {
@@ -165,6 +165,54 @@ impl Planner {
                 Ok(wish(Event::RolloutResumed { rollout: id.clone(), accepted, actor }))
             }
             _ => Err(self.not_now(id, "resumed")),
+        }
+    }
+
+    /// Has the failed tried again, and lets a halted rollout go on with that: their regions' rounds end, and the next
+    /// begin at once. Who fails again counts anew.
+    pub fn retry(&self, id: &RolloutId, actor: Actor) -> Result<Vec<Decision>, Refusal> {
+        let rollout = self.rollout(id)?;
+        let is_halted = match rollout.status {
+            Status::Running => false,
+            Status::Halted { .. } => true,
+            _ => return Err(self.not_now(id, "retried")),
+        };
+        let failed_now = |region: &RegionName, turn: &Turn| match turn.is_held() {
+            // A round that goes on well is not cut short: who failed in it is tried again when it is over.
+            true => is_halted && rollout.evidence.failing(region) > 0,
+            false => turn.newest.failed > 0,
+        };
+        let open = || rollout.turns().filter(|(_, _, turn)| !turn.is_skipped());
+        let failed = open().filter(|(_, region, turn)| turn.retry.is_none() && failed_now(region, turn));
+        let regions: Vec<RegionName> = failed.map(|(_, region, _)| region.clone()).collect();
+        if !regions.is_empty() {
+            return Ok(wish(Event::RolloutRetried { rollout: id.clone(), regions, actor }));
+        }
+        if !is_halted && open().any(|(_, _, turn)| turn.retry.is_some() || turn.is_held()) {
+            return Ok(Vec::new());
+        }
+        let sentence = format!("rollout \"{id}\": no VM failed that could be tried again; resume it instead");
+        Err(Refusal::new("NothingToRetry", sentence))
+    }
+
+    /// Takes a region out of a rollout; what is in flight settles first.
+    pub fn skip_region(
+        &self,
+        id: &RolloutId,
+        region: &RegionName,
+        actor: Actor,
+    ) -> Result<Vec<Decision>, Refusal> {
+        let rollout = self.rollout(id)?;
+        let Some((_, _, turn)) = rollout.turns().find(|(_, known, _)| *known == region) else {
+            let sentence = format!("region \"{region}\" has no part in rollout \"{id}\"");
+            return Err(Refusal::new("RegionNotInRollout", sentence));
+        };
+        match rollout.status {
+            _ if turn.is_skipped() => Ok(Vec::new()),
+            Status::Completed { .. } | Status::Cancelled | Status::Expired => {
+                Err(self.not_now(id, "changed"))
+            }
+            _ => Ok(wish(Event::RegionSkipped { rollout: id.clone(), region: region.clone(), actor })),
         }
     }
 

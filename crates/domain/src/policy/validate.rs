@@ -74,7 +74,12 @@ impl Policy {
         for (whole, budget) in budgets {
             percent(&format!("budgets.{whole}.percent"), budget.percent, 0)?;
         }
-        percent("breaker.percent", self.breaker.percent, 1)
+        percent("breaker.percent", self.breaker.percent, 1)?;
+        let Some(analysis) = &self.analysis else { return Ok(()) };
+        percent("analysis.percent", analysis.percent, 1)?;
+        let (controls, failures) = (analysis.controls, analysis.failures);
+        good((1..=200).contains(&controls), "analysis.controls", controls, "must be 1 to 200")?;
+        good(failures > 0, "analysis.failures", failures, "must be at least 1")
     }
 
     fn check_choice(&self) -> Checked {

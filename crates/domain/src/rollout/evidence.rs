@@ -2,6 +2,7 @@
 
 use super::Tally;
 use crate::event::Outcome;
+use crate::halt::{Failed, HaltEvidence};
 use crate::id::{RegionName, VmId};
 use crate::patch::{Blame, PatchTally};
 use crate::selection::PackageVersion;
@@ -32,21 +33,26 @@ pub struct Tried {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Failure {
     region: RegionName,
+    why: String,
     blamed: Vec<PackageVersion>,
+    /// It was patched and well since.
+    healed: bool,
 }
 
 impl Evidence {
     pub(super) fn settled(&mut self, region: &RegionName, vm: &VmId, outcome: &Outcome, blamed: &[Blame]) {
-        if *outcome == Outcome::Healthy {
+        let Outcome::Failed { why } = outcome else {
+            self.failures.get_mut(vm).into_iter().for_each(|failure| failure.healed = true);
             return;
-        }
+        };
         for Blame { patch, direct } in blamed {
             let tried = self.versions.entry(patch.clone()).or_default();
             let failed = if *direct { &mut tried.failed_directly } else { &mut tried.ill_after };
             failed.insert(vm.clone());
         }
         let blamed = blamed.iter().map(|blame| blame.patch.clone()).collect();
-        self.failures.insert(vm.clone(), Failure { region: region.clone(), blamed });
+        let failure = Failure { region: region.clone(), why: why.clone(), blamed, healed: false };
+        self.failures.insert(vm.clone(), failure);
     }
 
     pub(super) fn step_ended(&mut self, tally: Tally, patches: &[PatchTally]) {
@@ -65,6 +71,25 @@ impl Evidence {
     pub fn failed_in(&self, is: impl Fn(&RegionName) -> bool) -> u32 {
         let failed = self.failures.values().filter(|failure| is(&failure.region)).count();
         u32::try_from(failed).unwrap_or(u32::MAX)
+    }
+
+    /// VMs of the region that failed and were not well since.
+    pub fn failing(&self, region: &RegionName) -> u32 {
+        let failing = self.failures.values().filter(|failure| failure.region == *region && !failure.healed);
+        u32::try_from(failing.count()).unwrap_or(u32::MAX)
+    }
+
+    /// What a halt for failures in such regions rests on; those that a barred version excuses do not count.
+    pub fn of_halt(
+        &self,
+        counts: impl Fn(&RegionName) -> bool,
+        barred: &BTreeSet<PackageVersion>,
+    ) -> HaltEvidence {
+        let excused =
+            |failure: &Failure| failure.healed || failure.blamed.iter().any(|patch| barred.contains(patch));
+        let failed = self.failures.iter().filter(|(_, failure)| counts(&failure.region) && !excused(failure));
+        let failed = failed.map(|(vm, failure)| Failed { vm, why: &failure.why, blamed: &failure.blamed });
+        HaltEvidence::of(failed, |patch| self.versions.get(patch).map_or(0, |tried| tried.healthy))
     }
 
     /// Every version with what is known of it.

@@ -1,6 +1,8 @@
 //! A phase and the turns of its regions.
 
-use super::Tally;
+use super::{Actor, Evidence, Tally};
+use crate::analysis::Comparison;
+use crate::halt::HaltEvidence;
 use crate::id::RegionName;
 use crate::mind::Time;
 use crate::patch::PatchTally;
@@ -30,15 +32,16 @@ pub struct Turn {
     pub granted: Option<Time>,
     /// Whether the region holds its turn now.
     pub held: bool,
-    /// When the first turn ended.
+    /// When the first turn ended: the one that the phase's gate goes by. Where a person had the failed tried again
+    /// before the phase passed, that is the turn that did.
     pub first_ended: Option<Time>,
-    /// What the first turn came to: the phase's gate goes by it.
+    /// What it came to.
     pub first: Tally,
     /// When the newest turn ended.
     pub ended: Option<Time>,
     /// What the newest turn that ended came to; it counts every VM once.
     pub newest: Tally,
-    /// What became of each version in the first turn.
+    /// What became of each version in it, and in those that were tried again.
     pub patches: Vec<PatchTally>,
     /// The newest round whose run completed, and what it came to; may be ahead of `round` while a log is read anew.
     pub completed: Option<(u32, Tally, Vec<PatchTally>)>,
@@ -48,6 +51,16 @@ pub struct Turn {
     pub acknowledged_halts: u32,
     /// Why it last did.
     pub newest_halt: String,
+    /// And what that rested on.
+    pub evidence: HaltEvidence,
+    /// When a person asked to have the failed tried again, until the round that does begins.
+    pub retry: Option<Time>,
+    /// Its patched machines beside machines that were not patched yet.
+    pub comparison: Comparison,
+    /// Whether the turn that the gate goes by is one that tried the failed again.
+    pub redone: bool,
+    /// Who took the region out of the rollout, and when.
+    pub skipped: Option<(Actor, Time)>,
 }
 
 impl Turn {
@@ -56,7 +69,24 @@ impl Turn {
         self.held
     }
 
+    /// Whether a person took the region out.
+    pub fn is_skipped(&self) -> bool {
+        self.skipped.is_some()
+    }
+
+    /// Whether it is to have its first turn.
+    pub fn waits_for_its_first(&self) -> bool {
+        self.granted.is_none() && !self.is_skipped()
+    }
+
+    /// When the region ended for its phase; `None` while it has not.
+    pub fn ended_for_gate(&self) -> Option<Time> {
+        let out = self.skipped.as_ref().filter(|_| !self.held).map(|(_, at)| *at);
+        self.first_ended.or(out)
+    }
+
     pub(super) fn grant(&mut self, round: u32, at: Time) {
+        self.retry = None;
         self.round = round;
         self.granted = Some(at);
         self.held = true;
@@ -64,13 +94,30 @@ impl Turn {
 
     pub(super) fn end(&mut self, tally: Tally, patches: &[PatchTally], at: Time) {
         if self.first_ended.is_none() {
-            self.first_ended = Some(at);
-            self.first = tally;
-            self.patches = patches.to_vec();
+            self.patches.extend_from_slice(patches);
+            if self.retry.is_none() {
+                self.first_ended = Some(at);
+                self.first = tally;
+            }
         }
         self.held = false;
         self.ended = Some(at);
         self.newest = tally;
+    }
+
+    /// The failed are tried again, at once.
+    pub(super) fn retry(&mut self, at: Time, counts_for_gate: bool) {
+        self.retry = Some(at);
+        if counts_for_gate {
+            self.redone = true;
+            self.first_ended = None;
+            self.first = Tally::default();
+        }
+    }
+
+    pub(super) fn skip(&mut self, actor: &Actor, at: Time) {
+        self.retry = None;
+        self.skipped.get_or_insert((actor.clone(), at));
     }
 
     pub(super) fn complete(&mut self, round: u32, tally: Tally, patches: &[PatchTally]) {
@@ -101,6 +148,15 @@ impl Phase {
         Self { planned: planned.clone(), state: PhaseState::Waiting, turns, accepted: 0, gate_waived: false }
     }
 
+    /// A person has its failed VMs tried again: what was accepted before is not any more.
+    pub(super) fn try_again(&mut self) {
+        self.accepted = 0;
+        self.gate_waived = false;
+        if self.state == PhaseState::Failed {
+            self.state = PhaseState::Running;
+        }
+    }
+
     /// The sum over its regions' first turns.
     pub fn tally(&self) -> Tally {
         let mut sum = Tally::default();
@@ -108,9 +164,34 @@ impl Phase {
         sum
     }
 
-    /// When the last first turn ended; `None` while one has not.
+    /// What the gate counts: the same without regions that a person took out. Who failed, and was silent when it was to
+    /// be tried again, has failed.
+    pub fn counted(&self, evidence: &Evidence) -> Tally {
+        let mut sum = Tally::default();
+        for (region, turn) in self.turns.iter().filter(|(_, turn)| !turn.is_skipped()) {
+            sum += turn.first;
+            if turn.redone {
+                sum.failed += evidence.failing(region).saturating_sub(turn.first.failed);
+            }
+        }
+        sum
+    }
+
+    /// Patched machines of the phase beside machines of it that were not patched yet.
+    pub fn comparison(&self) -> Comparison {
+        let mut sum = Comparison::default();
+        self.turns.values().filter(|turn| !turn.is_skipped()).for_each(|turn| sum += turn.comparison);
+        sum
+    }
+
+    /// Whether the gate counts this region.
+    pub fn counts(&self, region: &RegionName) -> bool {
+        self.turns.get(region).is_some_and(|turn| !turn.is_skipped())
+    }
+
+    /// When the last region ended; `None` while one has not.
     pub fn ended(&self) -> Option<Time> {
-        let ends: Option<Vec<Time>> = self.turns.values().map(|turn| turn.first_ended).collect();
+        let ends: Option<Vec<Time>> = self.turns.values().map(Turn::ended_for_gate).collect();
         ends.and_then(|ends| ends.into_iter().max())
     }
 }

@@ -42,6 +42,10 @@ pub struct Ask<'a> {
     pub stops: u32,
     /// How many of the run's halts the rollout halted for.
     pub acknowledged_halts: u32,
+    /// Whether a person took the region out of the rollout.
+    pub is_skipped: bool,
+    /// How often a person had the region's failed tried again.
+    pub retries: u32,
     /// The fleet as it is now: VMs may have left it or changed since they were enlisted.
     pub fleet: &'a Fleet,
 }
@@ -56,9 +60,12 @@ impl Run {
         if !settled.is_empty() {
             return settled;
         }
+        if let Some(judged) = self.judge_controls(now, ask.policy) {
+            return vec![judged];
+        }
         let rollout = self.rollout.clone();
         match ask.wish {
-            Wish::Hold { for_good } => self.hold(for_good, ask.stops),
+            Wish::Hold { for_good } => self.hold(for_good, ask),
             // Who knows of fewer stops than the one that held the run has not read of the newest yet.
             Wish::Go if self.held && ask.stops < self.held_stops => Vec::new(),
             Wish::Go if self.held => {
@@ -66,7 +73,8 @@ impl Run {
                 vec![Event::RunReleased { rollout, accepted }]
             }
             Wish::Go if self.halted.is_some() => self.while_halted(ask),
-            Wish::Go => match self.spent_budget(ask) {
+            Wish::Go if self.is_tried_again(ask) => self.end_for_retry(),
+            Wish::Go => match self.must_halt(ask) {
                 Some(halt) => vec![halt],
                 None => self.advance(now, ask),
             },
@@ -94,7 +102,7 @@ impl Run {
             let opens = waiting.filter_map(|queue| fits.of_window(queue.window, queue.time_zone));
             called.into_iter().chain(opens.map(|opening| opening.opens)).collect::<Vec<Time>>()
         });
-        limits.chain(due).filter(|at| *at > now).min()
+        limits.chain(due).chain(self.controls.next_wake(policy)).filter(|at| *at > now).min()
     }
 
     fn settle(&self, now: Time, policy: &Policy) -> Vec<Event> {
@@ -116,9 +124,34 @@ impl Run {
         settled.collect()
     }
 
-    fn hold(&self, for_good: bool, stops: u32) -> Vec<Event> {
+    /// The halt that is due.
+    fn must_halt(&self, ask: &Ask<'_>) -> Option<Event> {
+        self.spent_budget(ask).or_else(|| self.harm(ask))
+    }
+
+    /// Whether a person had the failed tried again since the round began.
+    pub(super) fn is_tried_again(&self, ask: &Ask<'_>) -> bool {
+        ask.retries > self.retries
+    }
+
+    /// The round ends as soon as nothing is in flight: the next one takes the failed up, and who was not reached.
+    fn end_for_retry(&self) -> Vec<Event> {
+        if !self.in_flight.is_empty() {
+            return Vec::new();
+        }
+        if self.cut {
+            return vec![self.completion()];
+        }
+        let why = "a person had the failed tried again: it goes with them in the next round".to_owned();
+        vec![Event::RunCut { rollout: self.rollout.clone(), why }]
+    }
+
+    fn hold(&self, for_good: bool, ask: &Ask<'_>) -> Vec<Event> {
         if !self.held {
-            let why = if for_good {
+            let stops = ask.stops;
+            let why = if ask.is_skipped {
+                "a person took the region out of the rollout"
+            } else if for_good {
                 "the rollout is cancelled or expired"
             } else {
                 "the rollout is paused or halted"
@@ -135,7 +168,7 @@ impl Run {
         if ask.acknowledged_halts >= self.halts {
             return vec![Event::RunReleased { rollout, accepted: true }];
         }
-        if self.spent_budget(ask).is_none() {
+        if self.must_halt(ask).is_none() {
             return vec![Event::RunReleased { rollout, accepted: false }];
         }
         let ends = ask.policy.on_failure == OnFailure::Continue && self.in_flight.is_empty();
@@ -148,7 +181,7 @@ impl Run {
         for (vm, _) in self.standings.iter().filter(|(_, standing)| !standing.is_terminal()) {
             // One that an earlier round never reached is not in this one either.
             let of_round = self.step_of.contains_key(vm);
-            match (self.round > 1 && of_round, self.known_failing.contains(vm)) {
+            match (self.round > 1 && of_round, self.ever_failed.contains(vm)) {
                 (false, _) => tally.skipped += 1,
                 (true, true) => tally.failed += 1,
                 (true, false) => tally.deferred += 1,
@@ -168,6 +201,11 @@ impl Run {
         if steps.peek().is_none() {
             return vec![Event::StageEnded { rollout, stage: stage.key.clone() }];
         }
-        self.advance_steps(steps, now, ask)
+        let mut events = self.advance_steps(steps, now, ask);
+        let in_flight = |event: &Event| matches!(event, Event::OrderPlaced { .. });
+        if !self.in_flight.is_empty() || events.iter().any(in_flight) {
+            events.extend(self.ask_for_controls(now, ask));
+        }
+        events
     }
 }

@@ -3,14 +3,37 @@
 use super::decide::fits::Fits;
 use super::time_limits::baseline_overdue;
 use super::{Ask, Run, Standing, Wish, Work};
+use crate::analysis::Finding;
 use crate::event::Outcome;
 use crate::explain::Reason;
+use crate::gate::{Condition, ConditionState, Gate};
 use crate::id::VmId;
 use crate::layout::{StageKey, StepKey};
 use crate::mind::Time;
 use crate::window::Opening;
 
 impl Run {
+    /// What the run's current steps, its zone and its region wait for, and how far they are.
+    pub fn gates(&self, ask: &Ask<'_>) -> Vec<Gate> {
+        if self.completed {
+            return Vec::new();
+        }
+        let mut gates = self.budgets(ask);
+        if let (Some(why), Some(gate)) = (&self.halted, gates.last_mut()) {
+            gate.conditions.push(Condition::new(ConditionState::Closed, "RunHalted", why.clone()));
+        }
+        if let (Some(analysis), Some(gate)) = (&ask.policy.analysis, gates.last_mut()) {
+            let comparison = self.comparison();
+            let (code, what) = match comparison.finding(analysis, None) {
+                Finding::Outage => ("AnalysisOutage", "an outage, and not the patch: "),
+                _ => ("Analysis", ""),
+            };
+            let sentence = format!("{what}{comparison}");
+            gate.conditions.push(Condition::new(ConditionState::Met, code, sentence));
+        }
+        gates
+    }
+
     /// The run's part of the chain of reasons; one link at least.
     pub fn explain(&self, vm: &VmId, now: Time, ask: &Ask<'_>) -> Vec<Reason> {
         let mut reasons = Vec::new();
@@ -115,6 +138,14 @@ impl Run {
     }
 
     fn stopped(&self, ask: &Ask<'_>) -> Option<Reason> {
+        if ask.is_skipped {
+            let sentence = "a person took the region out of the rollout: no order is placed";
+            return Some(Reason::new("RegionSkipped", sentence, None));
+        }
+        if self.is_tried_again(ask) {
+            let sentence = "a person had the failed tried again: the round ends when nothing is in flight";
+            return Some(Reason::new("RunCut", sentence, None));
+        }
         if let Wish::Hold { .. } = ask.wish {
             return Some(Reason::new("RunHeld", "the rollout's runs are held: no order is placed", None));
         }

@@ -18,6 +18,11 @@ pub(super) fn baseline_overdue(since: Time, policy: &Policy) -> Time {
     since + policy.silence + ANSWER
 }
 
+/// When controls that have no verdict are judged without it.
+pub(super) fn controls_overdue(since: Time, policy: &Policy) -> Time {
+    baseline_overdue(since, policy) + policy.soak + policy.silence + policy.silence + ANSWER
+}
+
 /// When nothing more is expected of an order, in the state that its work is in.
 ///
 /// An order's `not_after` is not enough: one that was accepted in time may be at work while its report waits for a

@@ -85,7 +85,8 @@ fn monitor(policy: &str) -> Monitor {
     let policy: Policy = serde_json::from_str(policy).unwrap();
     policy.validate().unwrap();
     let (region, rollout) = (region(), rollout());
-    let started = Event::RunStarted { rollout: rollout.clone(), region, phase: 0, round: 1, policy };
+    let started =
+        Event::RunStarted { rollout: rollout.clone(), region, phase: 0, round: 1, policy, retries: 0 };
     tell(&mut monitor, -900, started);
     let step = Event::StepStarted { rollout, step: StepKey::Batch(1), vms: vec![vm()] };
     tell(&mut monitor, -900, step);

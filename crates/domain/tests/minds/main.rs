@@ -6,11 +6,13 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod analysis;
 mod assessments;
 mod catch_up;
 mod certificates;
 mod changes;
 mod explain;
+mod halting;
 mod health;
 mod policy;
 mod rhythm;

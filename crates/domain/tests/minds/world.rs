@@ -35,6 +35,8 @@ pub struct World {
     pub facts: Vec<Fact>,
     /// What each machine installs, beside the package that may fail.
     pub installs: fn(&str) -> Vec<(&'static str, &'static str)>,
+    /// Which controls fall ill.
+    pub controls_ill: fn(&str) -> bool,
     /// Whether machines that are to assess themselves do so, at once.
     pub assesses: bool,
 }
@@ -102,7 +104,15 @@ impl World {
         let now = "2026-03-02T12:00:00Z".parse().unwrap();
         let (planner, coordinator) = (Planner::default(), Coordinator::default());
         let installs = |_: &str| vec![("good", "1")];
-        let mut world = Self { now, planner, coordinator, facts: Vec::new(), installs, assesses: false };
+        let mut world = Self {
+            now,
+            planner,
+            coordinator,
+            facts: Vec::new(),
+            installs,
+            controls_ill: |_| false,
+            assesses: false,
+        };
         let feature = (SubscriptionId::new("sub").unwrap(), Feature::InGuestAutoPatchVMPreview);
         let declared = world.planner.declare_fleet(topology, &[feature], vms).unwrap();
         world.append(declared);
@@ -172,6 +182,21 @@ impl World {
                 for vm in vms.clone() {
                     let assessment = Assessment::default();
                     self.fact(&region, Event::AgentAssessed { vm, report: 1, assessment });
+                }
+            }
+            Event::ControlsRequested { rollout, sample, vms } => {
+                for vm in vms {
+                    let (baseline, rollout) = (Baseline::Well, rollout.clone());
+                    self.fact(&region, Event::WatchOpened { vm: vm.clone(), rollout, baseline });
+                    let (vm, order) = (vm.clone(), sample.clone());
+                    let why = "silent".to_owned();
+                    self.fact(
+                        &region,
+                        match (self.controls_ill)(vm.as_str()) {
+                            true => Event::HealthUnknown { vm, order, why },
+                            false => Event::HealthConfirmed { vm, order },
+                        },
+                    );
                 }
             }
             Event::OrderPlaced { order } => {

@@ -7,7 +7,7 @@ use nightshift_domain::agent::RefusedOrder;
 use wire::event::Kind;
 
 /// How a field travels: `id` (an identifier), `ids`, `optional_id`, `message`, `messages`, `optional_message`, `copy` (the same
-/// type on both sides), `text`, `moment`, `feature`.
+/// type on both sides), `text`, `moment`, `feature`, `evidence` (of a halt; nothing where it is empty).
 macro_rules! to_wire {
     (id $value:expr) => {
         $value.to_string()
@@ -35,6 +35,9 @@ macro_rules! to_wire {
     };
     (moment $value:expr) => {
         Some(timestamp(*$value))
+    };
+    (evidence $value:expr) => {
+        (!$value.is_empty()).then(|| $value.into())
     };
     (feature $value:expr) => {
         wire::Feature::from(*$value).into()
@@ -68,6 +71,10 @@ macro_rules! from_wire {
     };
     (moment $field:ident) => {
         time($field, stringify!($field))?
+    };
+    (evidence $field:ident) => {
+        // A log that is older than the field says nothing.
+        $field.map(|message| required(Some(message), stringify!($field))).transpose()?.unwrap_or_default()
     };
     (feature $field:ident) => {
         super::fleet::feature($field)?
@@ -135,9 +142,11 @@ events! {
     TurnEnded { rollout: id, phase: copy, region: id, round: copy, tally: message, patches: messages }
     PhasePassed { rollout: id, phase: copy, tally: message }
     PhaseFailed { rollout: id, phase: copy, tally: message, why: text }
-    RolloutHalted { rollout: id, phase: copy, region: optional_id, why: text }
+    RolloutHalted { rollout: id, phase: copy, region: optional_id, why: text, evidence: evidence }
     RolloutPaused { rollout: id, actor: message }
     RolloutResumed { rollout: id, accepted: copy, actor: message }
+    RolloutRetried { rollout: id, regions: ids, actor: message }
+    RegionSkipped { rollout: id, region: id, actor: message }
     RolloutCancelled { rollout: id, actor: message }
     RolloutExpired { rollout: id, why: text }
     RolloutCompleted { rollout: id, tally: message }
@@ -146,7 +155,7 @@ events! {
     PatchesCertified { rollout: id, phase: copy, patches: messages }
     PatchBarred { rollout: id, patch: message, failed: copy, tried: copy, why: text }
     RhythmDeclared { rhythm: optional_message, actor: message }
-    RunStarted { rollout: id, region: id, phase: copy, round: copy, policy: message }
+    RunStarted { rollout: id, region: id, phase: copy, round: copy, policy: message, retries: copy }
     RunEnlisted { rollout: id, members: messages }
     StageStarted { rollout: id, stage: message }
     StageEnded { rollout: id, stage: message }
@@ -159,7 +168,10 @@ events! {
     VmSettled { rollout: id, vm: id, order: id, outcome: message, blamed: messages }
     RunHeld { rollout: id, stops: copy, why: text }
     RunReleased { rollout: id, accepted: copy }
-    RunHalted { rollout: id, step: message, why: text }
+    RunHalted { rollout: id, step: message, why: text, evidence: evidence }
+    RunCut { rollout: id, why: text }
+    ControlsRequested { rollout: id, sample: id, vms: ids }
+    ControlsJudged { rollout: id, sample: id, ill: copy, well: copy }
     RunCompleted { rollout: id, round: copy, tally: message, patches: messages }
     AssessmentsRequested { region: id, vms: ids, not_after: moment }
     EnrolmentTokenIssued { vm: id, token_sha256: text, expires: moment }

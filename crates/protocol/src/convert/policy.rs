@@ -3,6 +3,7 @@
 use super::{DecodeError, Result, all, each, enumeration, known, masks, required, small};
 use crate::events::v1 as wire;
 use chrono::{Duration, NaiveDate, NaiveTime, Weekday};
+use nightshift_domain::analysis::Analysis;
 use nightshift_domain::policy::{Blackout, Breaker, Budget, Budgets, Policy};
 use nightshift_domain::rhythm::Rhythm;
 
@@ -44,6 +45,7 @@ impl From<&Policy> for wire::Policy {
             probes: policy.probes.iter().map(Into::into).collect(),
             reports: policy.reports.iter().map(Into::into).collect(),
             queries: policy.queries.iter().map(Into::into).collect(),
+            analysis: policy.analysis.as_ref().map(Into::into),
         }
     }
 }
@@ -78,6 +80,7 @@ impl TryFrom<wire::Policy> for Policy {
             probes: all(policy.probes, "probes")?,
             reports: all(policy.reports, "reports")?,
             queries: all(policy.queries, "queries")?,
+            analysis: policy.analysis.map(|analysis| required(Some(analysis), "analysis")).transpose()?,
         })
     }
 }
@@ -150,6 +153,21 @@ impl TryFrom<wire::Breaker> for Breaker {
     type Error = DecodeError;
     fn try_from(breaker: wire::Breaker) -> Result<Self> {
         Ok(Self { failures: breaker.failures, percent: small(breaker.percent, "percent")? })
+    }
+}
+
+impl From<&Analysis> for wire::Analysis {
+    fn from(analysis: &Analysis) -> Self {
+        let Analysis { percent, controls, failures } = *analysis;
+        Self { percent: percent.into(), controls, failures }
+    }
+}
+
+impl TryFrom<wire::Analysis> for Analysis {
+    type Error = DecodeError;
+    fn try_from(analysis: wire::Analysis) -> Result<Self> {
+        let wire::Analysis { percent, controls, failures } = analysis;
+        Ok(Self { percent: small(percent, "percent")?, controls, failures })
     }
 }
 

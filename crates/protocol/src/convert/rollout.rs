@@ -1,7 +1,9 @@
-//! Plans, tallies, people.
+//! Plans, tallies, people, halts.
 
-use super::{DecodeError, Result, all, id};
+use super::{DecodeError, Result, all, id, ids};
 use crate::events::v1 as wire;
+use nightshift_domain::analysis::Comparison;
+use nightshift_domain::halt::{HaltEvidence, Said};
 use nightshift_domain::plan::{PlannedPhase, PlannedRegion};
 use nightshift_domain::rollout::{Actor, Tally};
 
@@ -59,5 +61,58 @@ impl TryFrom<wire::PlannedPhase> for PlannedPhase {
     type Error = DecodeError;
     fn try_from(phase: wire::PlannedPhase) -> Result<Self> {
         Ok(Self { regions: all(phase.regions, "regions")? })
+    }
+}
+
+impl From<&Said> for wire::Said {
+    fn from(said: &Said) -> Self {
+        Self { what: said.what.clone(), vms: said.vms }
+    }
+}
+
+impl TryFrom<wire::Said> for Said {
+    type Error = DecodeError;
+    fn try_from(said: wire::Said) -> Result<Self> {
+        Ok(Self { what: said.what, vms: said.vms })
+    }
+}
+
+impl From<&Comparison> for wire::Comparison {
+    fn from(comparison: &Comparison) -> Self {
+        let Comparison { patched_ill, patched_well, control_ill, control_well } = *comparison;
+        Self { patched_ill, patched_well, control_ill, control_well }
+    }
+}
+
+impl TryFrom<wire::Comparison> for Comparison {
+    type Error = DecodeError;
+    fn try_from(comparison: wire::Comparison) -> Result<Self> {
+        let wire::Comparison { patched_ill, patched_well, control_ill, control_well } = comparison;
+        Ok(Self { patched_ill, patched_well, control_ill, control_well })
+    }
+}
+
+impl From<&HaltEvidence> for wire::HaltEvidence {
+    fn from(evidence: &HaltEvidence) -> Self {
+        Self {
+            failed: evidence.failed,
+            vms: evidence.vms.iter().map(ToString::to_string).collect(),
+            signals: evidence.signals.iter().map(Into::into).collect(),
+            in_common: evidence.in_common.iter().map(Into::into).collect(),
+            comparison: evidence.comparison.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<wire::HaltEvidence> for HaltEvidence {
+    type Error = DecodeError;
+    fn try_from(evidence: wire::HaltEvidence) -> Result<Self> {
+        Ok(Self {
+            failed: evidence.failed,
+            vms: ids(evidence.vms, "vms")?,
+            signals: all(evidence.signals, "signals")?,
+            in_common: all(evidence.in_common, "in_common")?,
+            comparison: evidence.comparison.map(TryInto::try_into).transpose()?,
+        })
     }
 }

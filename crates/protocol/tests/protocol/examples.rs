@@ -2,8 +2,10 @@
 
 use chrono::Duration;
 use nightshift_domain::agent::{AgentIdentity, InstallReport, RefusedOrder, Requirement, RequirementState};
+use nightshift_domain::analysis::{Analysis, Comparison};
 use nightshift_domain::event::{Order, Outcome};
 use nightshift_domain::fleet::{Feature, Image, Os, PatchMode, Placement, Vm};
+use nightshift_domain::halt::{HaltEvidence, Said};
 use nightshift_domain::health::{Baseline, Signal};
 use nightshift_domain::layout::{Member, StageKey, StepKey};
 use nightshift_domain::patch::{
@@ -117,18 +119,44 @@ fn rollout() -> Vec<Event> {
         Event::TurnEnded { rollout: r(), phase: 0, region: region(), round: 2, tally, patches: patches() },
         Event::PhasePassed { rollout: r(), phase: 0, tally },
         Event::PhaseFailed { rollout: r(), phase: 0, tally, why: "3 of 7 VMs failed".into() },
-        Event::RolloutHalted { rollout: r(), phase: 0, region: Some(region()), why: "boom".into() },
+        Event::RolloutHalted {
+            rollout: r(),
+            phase: 0,
+            region: Some(region()),
+            why: "boom".into(),
+            evidence: HaltEvidence::default(),
+        },
+        Event::RolloutHalted {
+            rollout: r(),
+            phase: 1,
+            region: None,
+            why: "boom".into(),
+            evidence: evidence(),
+        },
         Event::RolloutPaused { rollout: r(), actor: actor() },
         Event::RolloutResumed { rollout: r(), accepted: 3, actor: actor() },
+        Event::RolloutRetried { rollout: r(), regions: vec![region()], actor: actor() },
+        Event::RegionSkipped { rollout: r(), region: region(), actor: actor() },
         Event::RolloutCancelled { rollout: r(), actor: actor() },
         Event::RolloutExpired { rollout: r(), why: "its 30 days are over".into() },
         Event::RolloutCompleted { rollout: r(), tally },
         Event::PolicyChanged { rollout: r(), policy: full_policy(), actor: actor() },
+        Event::PolicyChanged {
+            rollout: r(),
+            policy: Policy { analysis: Some(Analysis::default()), ..full_policy() },
+            actor: actor(),
+        },
         Event::PhaseApproved { rollout: r(), phase: 1, actor: actor() },
         Event::PatchesCertified { rollout: r(), phase: 0, patches: vec![package()] },
         Event::PatchBarred { rollout: r(), patch: package(), failed: 3, tried: 4, why: "3 of 4".into() },
         Event::RhythmDeclared { rhythm: Some(Rhythm::default()), actor: actor() },
     ]
+}
+
+fn evidence() -> HaltEvidence {
+    let signals = vec![Said { what: "ill after its patch: unit down".into(), vms: 3 }];
+    let comparison = Some(Comparison { patched_ill: 3, patched_well: 17, control_ill: 1, control_well: 19 });
+    HaltEvidence { failed: 3, vms: vec![vm()], signals, in_common: patches(), comparison }
 }
 
 fn package() -> PackageVersion {
@@ -172,6 +200,10 @@ fn run() -> Vec<Event> {
         window: Window::default_off_peak(),
         time_zone: chrono_tz::Asia::Kathmandu,
     };
+    let started = |round, retries| {
+        let (rollout, policy) = (r(), Policy::default());
+        Event::RunStarted { rollout, region: region(), phase: 1, round, policy, retries }
+    };
     let step = || StepKey::UpdateDomain { set: AvailabilitySetId::new("db").unwrap(), update_domain: 4 };
     let order = Order {
         id: order_id(),
@@ -192,7 +224,8 @@ fn run() -> Vec<Event> {
     };
     let tally = Tally { healthy: 1, ..Tally::default() };
     vec![
-        Event::RunStarted { rollout: r(), region: region(), phase: 1, round: 1, policy: Policy::default() },
+        started(1, 0),
+        started(2, 1),
         Event::RunEnlisted { rollout: r(), members: vec![member] },
         Event::StageStarted { rollout: r(), stage: StageKey::Zoneless },
         Event::StageEnded { rollout: r(), stage: StageKey::Zone(zone()) },
@@ -216,7 +249,16 @@ fn run() -> Vec<Event> {
         },
         Event::RunHeld { rollout: r(), stops: 1, why: "paused".into() },
         Event::RunReleased { rollout: r(), accepted: true },
-        Event::RunHalted { rollout: r(), step: StepKey::Batch(3), why: "boom".into() },
+        Event::RunHalted {
+            rollout: r(),
+            step: StepKey::Batch(3),
+            why: "boom".into(),
+            evidence: HaltEvidence::default(),
+        },
+        Event::RunHalted { rollout: r(), step: StepKey::Batch(3), why: "boom".into(), evidence: evidence() },
+        Event::RunCut { rollout: r(), why: "tried again".into() },
+        Event::ControlsRequested { rollout: r(), sample: order_id(), vms: vec![vm()] },
+        Event::ControlsJudged { rollout: r(), sample: order_id(), ill: 1, well: 19 },
         Event::RunCompleted { rollout: r(), round: 1, tally, patches: patches() },
         Event::AssessmentsRequested {
             region: region(),

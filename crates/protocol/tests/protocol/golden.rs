@@ -5,7 +5,7 @@ use crate::examples::examples;
 use crate::{name, seal};
 use nightshift_protocol::envelope::Envelope;
 use nightshift_protocol::json::event_json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -21,40 +21,56 @@ fn view(envelope: &Envelope) -> String {
     serde_json::to_string_pretty(&event_json(envelope).unwrap()).unwrap() + "\n"
 }
 
-fn hash_line(envelope: &Envelope) -> String {
+/// Each with its file's name: an event that was given more fields has another example of it, which is numbered.
+fn named(envelopes: &[Envelope]) -> Vec<(String, &Envelope)> {
+    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+    let numbered = envelopes.iter().map(|envelope| {
+        let number = seen.entry(name(envelope)).and_modify(|number| *number += 1).or_insert(1);
+        let file = if *number == 1 { String::new() } else { format!(".{number}") };
+        (format!("{}{file}", name(envelope)), envelope)
+    });
+    numbered.collect()
+}
+
+fn sealed() -> Vec<Envelope> {
+    let mut sealed: Vec<Envelope> = examples().iter().map(|(p, e)| seal(p, e)).collect();
+    sealed.sort_by_key(|envelope| name(envelope).to_owned());
+    sealed
+}
+
+fn hash_line(file: &str, envelope: &Envelope) -> String {
     let hash: String = envelope.hash().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{hash}  {}.bin\n", name(envelope))
+    format!("{hash}  {file}.bin\n")
 }
 
 #[test]
 fn every_golden_file_is_read_for_ever() {
-    let mut sealed: Vec<Envelope> = examples().iter().map(|(p, e)| seal(p, e)).collect();
-    sealed.sort_by_key(|envelope| name(envelope).to_owned());
+    let sealed = sealed();
+    let named = named(&sealed);
     if std::env::var_os("NIGHTSHIFT_BLESS").is_some_and(|value| value == "1") {
-        bless(&sealed);
+        bless(&named);
     }
     let mut hashes = String::new();
-    for example in &sealed {
-        let name = name(example);
+    for (name, example) in named {
         let read = |ending| {
             let file = folder().join(format!("{name}.{ending}"));
             fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; see golden.rs", file.display()))
         };
         let golden = Envelope::decode(&read("bin")).unwrap();
         assert_eq!(golden.fact().unwrap(), example.fact().unwrap(), "{name}");
-        assert_eq!(golden, *example, "{name}");
+        assert_eq!(&golden, example, "{name}");
         assert_eq!(String::from_utf8(read("json")).unwrap(), view(&golden), "{name}");
-        hashes += &hash_line(&golden);
+        hashes += &hash_line(&name, &golden);
     }
     assert_eq!(fs::read_to_string(folder().join(HASHES)).unwrap(), hashes);
 }
 
 #[test]
 fn no_golden_file_is_left_unread() {
-    let expected = examples().into_iter().flat_map(|(p, e)| {
-        let sealed = seal(&p, &e);
-        ["bin", "json"].map(|ending| format!("{}.{ending}", name(&sealed)))
-    });
+    let sealed = sealed();
+    let expected = named(&sealed)
+        .into_iter()
+        .flat_map(|(name, _)| ["bin", "json"].map(|ending| format!("{name}.{ending}")));
     let expected: BTreeSet<String> = expected.chain([HASHES.to_owned()]).collect();
     let there = fs::read_dir(folder()).unwrap();
     let there: BTreeSet<String> =
@@ -62,11 +78,12 @@ fn no_golden_file_is_left_unread() {
     assert_eq!(there, expected);
 }
 
-fn bless(sealed: &[Envelope]) {
+fn bless(named: &[(String, &Envelope)]) {
     fs::create_dir_all(folder()).unwrap();
-    for envelope in sealed {
-        fs::write(folder().join(format!("{}.bin", name(envelope))), envelope.encode()).unwrap();
-        fs::write(folder().join(format!("{}.json", name(envelope))), view(envelope)).unwrap();
+    for (name, envelope) in named {
+        fs::write(folder().join(format!("{name}.bin")), envelope.encode()).unwrap();
+        fs::write(folder().join(format!("{name}.json")), view(envelope)).unwrap();
     }
-    fs::write(folder().join(HASHES), sealed.iter().map(hash_line).collect::<String>()).unwrap();
+    let hashes = named.iter().map(|(name, envelope)| hash_line(name, envelope));
+    fs::write(folder().join(HASHES), hashes.collect::<String>()).unwrap();
 }

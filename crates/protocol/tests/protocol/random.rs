@@ -5,6 +5,7 @@ use crate::{over_headers, seal};
 use chrono::Duration;
 use nightshift_domain::event::{Order, Outcome, Signature};
 use nightshift_domain::fleet::{AssessmentMode, Image, Os, PatchMode, Placement, Vm};
+use nightshift_domain::halt::HaltEvidence;
 use nightshift_domain::layout::{Member, StepKey};
 use nightshift_domain::patch::{Blame, Classification, PatchTally, RebootSetting};
 use nightshift_domain::policy::{Budgets, Policy};
@@ -207,8 +208,10 @@ fn event() -> impl Strategy<Value = Event> {
         (id(), policy(), ".+", any::<String>()).prop_map(|(rollout, policy, name, reason)| {
             Event::RolloutRequested { rollout, policy, actor: Actor { name, reason } }
         }),
-        (id(), any::<u32>(), option::of(id()), any::<String>())
-            .prop_map(|(rollout, phase, region, why)| Event::RolloutHalted { rollout, phase, region, why }),
+        (id(), any::<u32>(), option::of(id()), any::<String>()).prop_map(|(rollout, phase, region, why)| {
+            let evidence = HaltEvidence { failed: phase, ..HaltEvidence::default() };
+            Event::RolloutHalted { rollout, phase, region, why, evidence }
+        }),
         (id(), vec(member(), 0..5)).prop_map(|(rollout, members)| Event::RunEnlisted { rollout, members }),
         (id(), step(), vec(id(), 0..5)).prop_map(|(rollout, step, vms)| Event::StepStarted {
             rollout,

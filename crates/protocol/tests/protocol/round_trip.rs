@@ -16,7 +16,6 @@ fn there_is_an_example_of_every_event() {
     let descriptors: FileDescriptorSet = prost::Message::decode(FILE_DESCRIPTOR_SET).unwrap();
     let shown: BTreeSet<String> = examples().iter().map(|(p, e)| name(&seal(p, e)).to_owned()).collect();
     assert_eq!(descriptors.event_kinds(), shown);
-    assert_eq!(examples().len(), shown.len());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use nightshift_domain::planner::Planner;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::rhythm::Rhythm;
 use nightshift_domain::rollout::Actor;
-use nightshift_domain::{Decision, Refusal, RolloutId};
+use nightshift_domain::{Decision, Refusal, RegionName, RolloutId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::rollout_service_server::RolloutService;
 use nightshift_protocol::convert::timestamp;
@@ -48,6 +48,27 @@ impl RolloutService for Planning {
         let request = request.into_inner();
         self.wish(request.rollout, request.actor, Planner::resume).await?;
         Ok(Response::new(api::ResumeRolloutResponse {}))
+    }
+
+    async fn retry_rollout(
+        &self,
+        request: Request<api::RetryRolloutRequest>,
+    ) -> Result<Response<api::RetryRolloutResponse>, Status> {
+        let request = request.into_inner();
+        self.wish(request.rollout, request.actor, Planner::retry).await?;
+        Ok(Response::new(api::RetryRolloutResponse {}))
+    }
+
+    async fn skip_region(
+        &self,
+        request: Request<api::SkipRegionRequest>,
+    ) -> Result<Response<api::SkipRegionResponse>, Status> {
+        let request = request.into_inner();
+        let id = rollout_id(request.rollout)?;
+        let region = RegionName::new(request.region).map_err(invalid)?;
+        let actor = required::<_, Actor>(request.actor, "actor")?;
+        self.0.command(move |planner, _| planner.skip_region(&id, &region, actor.clone())).await?;
+        Ok(Response::new(api::SkipRegionResponse {}))
     }
 
     async fn cancel_rollout(

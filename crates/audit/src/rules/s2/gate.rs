@@ -5,8 +5,8 @@ use crate::Record;
 use crate::allowance;
 use crate::findings::Findings;
 use crate::report::Rule::S2;
-use nightshift_domain::VmId;
 use nightshift_domain::rollout::Tally;
+use nightshift_domain::{RegionName, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'a> Phases<'_, 'a> {
@@ -51,13 +51,23 @@ impl<'a> Phases<'_, 'a> {
 
     /// Each VM that was ordered in the first turns of the phase and settled: its outcome.
     fn settled(&self, phase: u32, by: &Record) -> BTreeMap<&'a VmId, (&'a Record, bool)> {
-        let regions: BTreeSet<_> = self.regions(phase).into_iter().flatten().collect();
-        let flights = regions.iter().filter_map(|region| self.history.flights.get(*region)).flatten();
-        flights
-            .filter(|flight| flight.order.rollout == *self.rollout && flight.placed.at <= by.at)
-            .filter(|flight| flight.round.is_none_or(|(_, round)| round == 1))
-            .filter_map(|flight| Some((&flight.order.vm, (flight.settled?, flight.healthy()?))))
-            .collect()
+        let flights = self.counted(phase).filter_map(|region| self.history.flights.get(region)).flatten();
+        let mut settled = BTreeMap::<&VmId, (bool, (&Record, bool))>::new();
+        for flight in flights {
+            let counts = self.first_turn(flight.region).map_or(u32::MAX, |turn| turn.round);
+            let round = flight.round.map_or(counts, |(_, round)| round);
+            // Where a person had the failed tried again, one that was silent then is as it was before, or since.
+            if flight.order.rollout != *self.rollout || flight.placed.at > by.at || (counts == 1 && round > 1)
+            {
+                continue;
+            }
+            let Some(outcome) = flight.settled.zip(flight.healthy()) else { continue };
+            let is_told = settled.get(&flight.order.vm).is_some_and(|(of_that_turn, _)| *of_that_turn);
+            if round == counts || !is_told {
+                settled.insert(&flight.order.vm, (round == counts, outcome));
+            }
+        }
+        settled.into_iter().map(|(vm, (_, outcome))| (vm, outcome)).collect()
     }
 
     /// How many VMs of the phase had failed by then, in whatever round; by time.
@@ -74,6 +84,9 @@ impl<'a> Phases<'_, 'a> {
 
     fn has_ended(&self, phase: u32, record: &Record, findings: &mut Findings) {
         for region in self.regions(phase).into_iter().flatten() {
+            if self.is_out(region) {
+                continue;
+            }
             let turn = self.first_turn(region);
             if turn.is_none_or(|turn| turn.ended.is_none()) {
                 let first = turn.and_then(|turn| turn.granted).or(self.started.get(&phase).copied());
@@ -88,8 +101,13 @@ impl<'a> Phases<'_, 'a> {
 
     fn has_baked(&self, phase: u32, record: &Record, findings: &mut Findings) {
         let bake = self.policy.map_or(self.history.default_policy.bake, |(_, policy)| policy.bake);
-        let last = self.ended(phase).max_by_key(|(ended, _)| (ended.at, ended.position));
-        if let Some((ended, _)) = last
+        let regions = self.regions(phase).into_iter().flatten();
+        // One that was taken out before it ended has ended by that.
+        let open = regions.filter(|region| self.first_turn(region).is_none_or(|turn| turn.ended.is_none()));
+        let out = open.filter_map(|region| self.skipped.get(region).copied());
+        let ended = self.ended(phase).map(|(ended, _)| ended).chain(out);
+        let last = ended.max_by_key(|ended| (ended.at, ended.position));
+        if let Some(ended) = last
             && record.at - ended.at < bake
         {
             let (rollout, minutes) = (self.rollout, bake.num_minutes());
@@ -102,7 +120,18 @@ impl<'a> Phases<'_, 'a> {
 
     /// The ends of the first turns of the phase's regions.
     fn ended(&self, phase: u32) -> impl Iterator<Item = (&'a Record, Tally)> {
+        self.counted(phase).filter_map(|region| self.first_turn(region)?.ended)
+    }
+
+    /// The regions of the phase, but those that a person took out.
+    fn counted(&self, phase: u32) -> impl Iterator<Item = &'a RegionName> {
         let regions = self.regions(phase).into_iter().flatten();
-        regions.filter_map(|region| self.first_turn(region)?.ended)
+        regions.filter(|region| !self.skipped.contains_key(region))
+    }
+
+    /// Whether a person took the region out, and it holds no turn.
+    fn is_out(&self, region: &RegionName) -> bool {
+        let turns = self.turns.get(region).map_or(&[][..], Vec::as_slice);
+        self.skipped.contains_key(region) && turns.iter().all(|turn| turn.ended.is_some())
     }
 }

@@ -53,6 +53,7 @@ pub(super) struct Failures<'a> {
     failures: BTreeMap<&'a VmId, Failure<'a>>,
     /// VMs whose failures were accepted, or are of an earlier round.
     known: BTreeSet<&'a VmId>,
+    retries: u32,
     counts: Counts<'a>,
     /// How many versions were barred when it was counted.
     barred: usize,
@@ -61,8 +62,13 @@ pub(super) struct Failures<'a> {
 }
 
 impl<'a> Failures<'a> {
-    pub fn begin_round(&mut self) {
+    pub fn begin_round(&mut self, retries: u32) {
         self.accept();
+        // A person had the failed tried again: who fails again counts anew.
+        if retries > self.retries {
+            self.known.clear();
+        }
+        self.retries = retries;
         self.members = 0;
         self.parts.clear();
         self.steps.clear();

@@ -203,8 +203,13 @@ impl Run {
 
     /// The same for the same VM, rollout and round, whoever decides it and however often.
     fn order_id(&self, vm: &VmId) -> OrderId {
-        let name = format!("{}/{}/{}/{vm}", self.rollout, self.region, self.round);
-        let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).hyphenated().to_string();
+        self.named("", vm.as_str())
+    }
+
+    /// An identity within the round.
+    pub(in crate::run) fn named(&self, prefix: &str, what: &str) -> OrderId {
+        let name = format!("{}/{}/{}/{what}", self.rollout, self.region, self.round);
+        let id = format!("{prefix}{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).hyphenated());
         #[expect(
             clippy::expect_used,
             reason = "a hyphenated UUID is hex digits with dashes inside: an identifier"
