@@ -55,7 +55,7 @@ fn show(rows: &[Row]) -> anyhow::Result<()> {
         "harmed: median, worst",
         "phase",
     ]);
-    text.load_preset(comfy_table::presets::ASCII_MARKDOWN);
+    text.load_style(comfy_table::presets::ASCII_MARKDOWN);
     for Row { harm, policy, vms, histories } in rows {
         let share = |count: u32| format!("{count} ({:.1} %)", f64::from(count) * 100.0 / *vms as f64);
         let sorted = |of: fn(&BlastRadius) -> u32| {
