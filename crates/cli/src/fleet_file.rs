@@ -93,6 +93,7 @@ impl DeclaredFleet {
             topology: self.topology,
             vms: self.vms.into_iter().map(|vm| (vm.id.clone(), vm)).collect(),
             features: self.features.into_iter().map(registered).collect(),
+            providers: Default::default(),
         }
     }
 }

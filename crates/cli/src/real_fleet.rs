@@ -248,5 +248,6 @@ fn vm((region, name, place): &(&str, &str, &str), subscription: &SubscriptionId)
         window: None,
         automatic_updates: None,
         assessment_mode: Default::default(),
+        resource: None,
     })
 }

@@ -12,10 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod features;
 mod image;
+mod put;
+mod resource;
 mod rules;
 
 pub use features::Registration;
 pub use image::Image;
+pub use put::Wished;
+pub use resource::{LARGEST_BODY, Resource};
 
 /// The operating system's family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +106,9 @@ pub struct Vm {
     /// Who has it assessed.
     #[serde(default)]
     pub assessment_mode: AssessmentMode,
+    /// As clients of Azure Resource Manager know it; absent if it was declared otherwise.
+    #[serde(default)]
+    pub resource: Option<Resource>,
 }
 
 /// All that is known of the fleet, folded from partition `fleet`.
@@ -114,11 +121,19 @@ pub struct Fleet {
     /// Which subscriptions are, or are about to be, registered for which features.
     #[serde(serialize_with = "features::as_list", deserialize_with = "features::from_list")]
     pub features: BTreeMap<(SubscriptionId, Feature), Registration>,
+    /// Subscriptions that registered the provider Microsoft.Compute, which completes their opt-in (REQUIREMENTS.md D1).
+    #[serde(default)]
+    pub providers: BTreeSet<SubscriptionId>,
 }
 
 impl Default for Fleet {
     fn default() -> Self {
-        Self { topology: Topology::empty(), vms: BTreeMap::new(), features: BTreeMap::new() }
+        Self {
+            topology: Topology::empty(),
+            vms: BTreeMap::new(),
+            features: BTreeMap::new(),
+            providers: BTreeSet::new(),
+        }
     }
 }
 
@@ -135,6 +150,9 @@ impl Fleet {
             }
             Event::FeatureUnregistered { subscription, feature } => {
                 self.features.remove(&(subscription.clone(), *feature));
+            }
+            Event::ProviderRegistered { subscription } => {
+                self.providers.insert(subscription.clone());
             }
             Event::VmRegistered { vm } | Event::VmModelChanged { vm } => {
                 self.vms.insert(vm.id.clone(), vm.clone());
@@ -174,7 +192,7 @@ impl Fleet {
             }
             match self.vms.get(&vm.id) {
                 None => events.push(Event::VmRegistered { vm }),
-                Some(known) if *known != vm => events.push(Event::VmModelChanged { vm }),
+                Some(known) if !known.is_modelled_as(&vm) => events.push(Event::VmModelChanged { vm }),
                 Some(_) => {}
             }
         }

@@ -1,5 +1,7 @@
 //! Everything, folded from the log by the same code that the services decide on; the console only looks at it.
 
+use crate::index::Index;
+use crate::patching::Patching;
 use nightshift_domain::agent::{AgentIdentity, InstallReport, Requirement};
 use nightshift_domain::coordinator::Coordinator;
 use nightshift_domain::patch::Assessment;
@@ -17,6 +19,10 @@ pub(crate) struct View {
     pub(crate) coordinator: Coordinator,
     /// What agents said.
     pub(crate) machines: BTreeMap<VmId, Machine>,
+    /// VMs as resources.
+    pub(crate) index: Index,
+    /// When what they do began and ended.
+    pub(crate) patching: Patching,
 }
 
 /// What one VM's agent said.
@@ -40,6 +46,8 @@ impl Mind for View {
     fn apply(&mut self, fact: &Fact) {
         self.planner.apply(fact);
         self.coordinator.apply(fact);
+        self.index.apply(&fact.event);
+        self.patching.apply(fact);
         match &fact.event {
             Event::AgentConnected { vm, identity } => self.machine(vm).identity = Some(identity.clone()),
             Event::AgentEnabled { vm, .. } => self.machine(vm).enabled = true,
