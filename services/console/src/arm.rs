@@ -11,6 +11,7 @@ mod features;
 mod groups;
 mod instance_view;
 mod model;
+mod operations;
 mod path;
 mod render;
 mod version;
@@ -57,6 +58,7 @@ pub(crate) fn router(door: Door) -> Router {
 /// One request, read.
 struct Asked {
     door: Door,
+    caller: Caller,
     method: Method,
     path: String,
     headers: HeaderMap,
@@ -71,12 +73,13 @@ async fn serve(
     request: Request<Body>,
 ) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = answered(door, request).await.unwrap_or_else(ArmError::into_response);
-    tracing::debug!(caller = caller.name, %method, path, status = response.status().as_u16(), "answered");
+    let name = caller.name.clone();
+    let response = answered(door, caller, request).await.unwrap_or_else(ArmError::into_response);
+    tracing::debug!(caller = name, %method, path, status = response.status().as_u16(), "answered");
     response
 }
 
-async fn answered(door: Door, request: Request<Body>) -> Result<Response> {
+async fn answered(door: Door, caller: Caller, request: Request<Body>) -> Result<Response> {
     let (Parts { method, uri, headers, .. }, body) = request.into_parts();
     let place = Place::of(uri.path())?;
     let query = Query::of(&uri)?;
@@ -87,7 +90,7 @@ async fn answered(door: Door, request: Request<Body>) -> Result<Response> {
         ArmError::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestContentTooLarge", sentence)
     };
     let body = to_bytes(body, LARGEST_REQUEST).await.map_err(too_long)?.to_vec();
-    let asked = Asked { door, method, path: uri.path().to_owned(), headers, query, version, body };
+    let asked = Asked { door, caller, method, path: uri.path().to_owned(), headers, query, version, body };
     let (subscription, place) = match place {
         Place::Endpoints => return groups::endpoints(&asked),
         Place::Tenants => return groups::tenants(&asked),
@@ -113,6 +116,8 @@ async fn answered(door: Door, request: Request<Body>) -> Result<Response> {
         OfSubscription::VmsOfLocation(at) => vms::list(asked, subscription, Which::Location(at)).await,
         OfSubscription::Vm(vm) => vms::one(asked, subscription, vm).await,
         OfSubscription::InstanceView(vm) => vms::instance_view(asked, subscription, vm).await,
+        OfSubscription::AssessPatches(vm) => operations::assess(asked, subscription, vm).await,
+        OfSubscription::Operation(id) => operations::show(asked, subscription, id).await,
     }
 }
 
@@ -130,9 +135,8 @@ impl Place {
                 Features | Feature(_) | RegisterFeature(_) | UnregisterFeature(_) => {
                     (version::FEATURES, "features")
                 }
-                Vms | VmsOfGroup(_) | VmsOfLocation(_) | Vm(_) | InstanceView(_) => {
-                    (version::COMPUTE, "virtualMachines")
-                }
+                Vms | VmsOfGroup(_) | VmsOfLocation(_) | Vm(_) | InstanceView(_) | AssessPatches(_)
+                | Operation(_) => (version::COMPUTE, "virtualMachines"),
             },
         }
     }

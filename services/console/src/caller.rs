@@ -4,12 +4,20 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
+use nightshift_domain::rollout::Actor;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
     /// As it goes into the log.
     pub(crate) name: String,
+}
+
+impl Caller {
+    /// As the one who wishes something, and why.
+    pub(crate) fn wishes(&self, reason: &str) -> Actor {
+        Actor { name: self.name.clone(), reason: reason.to_owned() }
+    }
 }
 
 /// The layer. Nobody is told from anybody yet: the door listens on the loopback address unless told otherwise.

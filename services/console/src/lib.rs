@@ -5,6 +5,7 @@ mod caller;
 mod events;
 mod http;
 mod index;
+mod operations;
 mod owners;
 mod patching;
 mod service;

@@ -1,5 +1,6 @@
 //! The services that own what people wish: the console decides nothing, it asks them.
 
+use nightshift_protocol::api::v1::agent_service_client::AgentServiceClient;
 use nightshift_protocol::api::v1::fleet_service_client::FleetServiceClient;
 use serde::Deserialize;
 use std::time::Duration;
@@ -14,12 +15,14 @@ const LONGEST_WISH: Duration = Duration::from_secs(10);
 pub struct Owners {
     /// The gRPC of rollout-planner.
     pub planner: String,
+    /// The gRPC of agent-gateway.
+    pub gateway: String,
 }
 
 impl Default for Owners {
     /// As `nightshift up` serves them.
     fn default() -> Self {
-        Self { planner: "http://127.0.0.1:7701".into() }
+        Self { planner: "http://127.0.0.1:7701".into(), gateway: "http://127.0.0.1:7704".into() }
     }
 }
 
@@ -27,15 +30,20 @@ impl Default for Owners {
 #[derive(Clone)]
 pub(crate) struct Connections {
     planner: Channel,
+    gateway: Channel,
 }
 
 impl Connections {
     pub(crate) fn to(owners: &Owners) -> Result<Self, tonic::transport::Error> {
-        Ok(Self { planner: connect(&owners.planner)? })
+        Ok(Self { planner: connect(&owners.planner)?, gateway: connect(&owners.gateway)? })
     }
 
     pub(crate) fn fleet(&self) -> FleetServiceClient<Channel> {
         FleetServiceClient::new(self.planner.clone())
+    }
+
+    pub(crate) fn agents(&self) -> AgentServiceClient<Channel> {
+        AgentServiceClient::new(self.gateway.clone())
     }
 }
 

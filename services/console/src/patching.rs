@@ -55,8 +55,9 @@ impl Patching {
             _ => {}
         }
         let aggregate = fact.event.aggregate();
-        let token = matches!(fact.event, Event::EnrolmentTokenIssued { .. });
-        if let Some(vm) = fact.event.vm().filter(|_| aggregate.kind == "agent" && !token) {
+        let by_people =
+            matches!(fact.event, Event::EnrolmentTokenIssued { .. } | Event::AssessmentWished { .. });
+        if let Some(vm) = fact.event.vm().filter(|_| aggregate.kind == "agent" && !by_people) {
             let story = self.story(vm);
             story.heard = Some(fact.at);
             story.silent = false;

@@ -1,6 +1,7 @@
 //! Everything, folded from the log by the same code that the services decide on; the console only looks at it.
 
 use crate::index::Index;
+use crate::operations::Operations;
 use crate::patching::Patching;
 use nightshift_domain::agent::{AgentIdentity, InstallReport, Requirement};
 use nightshift_domain::coordinator::Coordinator;
@@ -21,6 +22,8 @@ pub(crate) struct View {
     pub(crate) machines: BTreeMap<VmId, Machine>,
     /// VMs as resources.
     pub(crate) index: Index,
+    /// What people asked of single machines.
+    pub(crate) operations: Operations,
     /// When what they do began and ended.
     pub(crate) patching: Patching,
 }
@@ -48,6 +51,7 @@ impl Mind for View {
         self.coordinator.apply(fact);
         self.index.apply(&fact.event);
         self.patching.apply(fact);
+        self.operations.apply(fact);
         match &fact.event {
             Event::AgentConnected { vm, identity } => self.machine(vm).identity = Some(identity.clone()),
             Event::AgentEnabled { vm, .. } => self.machine(vm).enabled = true,

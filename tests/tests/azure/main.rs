@@ -6,6 +6,8 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod contract;
 mod door;
 mod refusals;
 mod rest;
+mod sdk;

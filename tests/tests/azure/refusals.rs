@@ -248,6 +248,39 @@ fn cases() -> Vec<Case> {
         get("no such VM", vm("nobody", ""), (404, "ResourceNotFound", "nobody")),
         get("no such VM's view", vm("nobody", "/instanceView"), (404, "ResourceNotFound", "nobody")),
         patch("a patch of nothing", "nobody", json!({}), (404, "ResourceNotFound", "nobody")),
+        case(
+            "nobody's assessment",
+            "POST",
+            vm("nobody", "/assessPatches"),
+            Value::Null,
+            (404, "ResourceNotFound", "nobody"),
+        ),
+        case(
+            "an assessment without an agent",
+            "POST",
+            vm("lin", "/assessPatches"),
+            Value::Null,
+            (409, "OperationNotAllowed", "agent"),
+        ),
+        case(
+            "an assessment of Linux at the oldest version",
+            "POST",
+            versioned("lin", "/assessPatches", "2020-06-01"),
+            Value::Null,
+            (400, "InvalidParameter", "2020-12-01"),
+        ),
+        get(
+            "no such operation",
+            format!(
+                "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/locations/westeurope/operations/none?api-version=2020-12-01"
+            ),
+            (404, "OperationNotFound", "none"),
+        ),
+        put(
+            "a tag that is no string",
+            with(linux("ImageDefault"), "/tags", json!({ "a": 1 })),
+            (400, "InvalidParameter", "tag a"),
+        ),
         get(
             "no such group",
             format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/none?api-version=2021-04-01"),
@@ -304,6 +337,17 @@ async fn without_the_opt_in_the_mode_is_refused_step_by_step() {
     assert!(refused.body.to_string().contains("InGuestAutoPatchVMPreview"));
     door.opt_in().await;
     door.put(&vm("a", ""), &body).await.expect(201);
+    // An assessment needs a feature of its own.
+    let path = door.feature("InGuestPatchVMPreview", "/unregister");
+    door.send("POST", &path, &[], None).await.expect(200);
+    let refused = loop {
+        // The gateway reads of it in the log; until then it says that there is no agent, or no VM.
+        let refused = door.send("POST", &vm("a", "/assessPatches"), &[], None).await;
+        if refused.code() == "SubscriptionNotRegisteredForFeature" {
+            break refused.expect(409);
+        }
+    };
+    assert!(refused.body.to_string().contains("InGuestPatchVMPreview"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

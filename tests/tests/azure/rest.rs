@@ -33,7 +33,7 @@ async fn a_vm_is_put_read_patched_and_deleted_and_nothing_that_its_owner_said_is
     let mut body = linux("AutomaticByPlatform");
     body["zones"] = json!(["2"]);
     body["tags"] = json!({ "team": "web", "nightshift-time-zone": "Asia/Kathmandu", "nightshift-window": "23:00-05:30" });
-    body["properties"]["somethingNew"] = json!({ "deep": [1, null, { "x": "ä" }] });
+    body["properties"]["somethingNew"] = json!({ "deep": [1, null, { "x": "ä" }], "empty": {} });
     body["properties"]["osProfile"]["adminPassword"] = json!("secret");
     let created = door.put(&vm("Web.01", ""), &body).await.expect(201);
     let read = door.get(&vm("WEB.01", "").replace("myGroup", "MYGROUP")).await.expect(200);

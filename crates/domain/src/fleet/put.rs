@@ -1,6 +1,6 @@
 //! A VM as a person puts it, one at a time: refused where a declared fleet would only be left alone.
 
-use super::{Feature, Fleet, LARGEST_BODY, PatchMode, Placement, Vm, rules};
+use super::{Fleet, LARGEST_BODY, PatchMode, Placement, Vm, rules};
 use crate::event::Event;
 use crate::id::SubscriptionId;
 use crate::refusal::Refusal;
@@ -59,12 +59,6 @@ impl Fleet {
             return Ok(());
         }
         self.provider_refusal(&vm.subscription).or_else(|| self.ineligible(vm)).map_or(Ok(()), Err)
-    }
-
-    /// Why an assessment of the VM on demand is refused; `None` if it may be asked for (REQUIREMENTS.md D1, D4).
-    pub fn assessment_refusal(&self, vm: &Vm) -> Option<Refusal> {
-        self.provider_refusal(&vm.subscription)
-            .or_else(|| self.feature_refusal(&vm.subscription, Feature::InGuestPatchVMPreview))
     }
 
     /// A feature is in force once the provider was registered after it (REQUIREMENTS.md D1). A fleet that was declared

@@ -73,6 +73,18 @@ pub(super) fn remove(document: &mut Value, path: &str) {
     }
 }
 
+/// A member that is null is as good as absent.
+pub(super) fn drop_nulls(document: &mut Value) {
+    match document {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(values) => values.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
 /// A PATCH: members replace each other one by one, null takes one away (RFC 7396); tags are replaced as a whole, as
 /// Azure does.
 pub(super) fn patch(document: &mut Value, change: &Value) {

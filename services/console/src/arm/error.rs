@@ -70,6 +70,7 @@ impl ArmError {
             "FeatureNotRegistered" | "FeatureRegistering" => {
                 (409, "SubscriptionNotRegisteredForFeature", None)
             }
+            "AgentNotEnrolled" => (409, "OperationNotAllowed", None),
             "ProviderNotRegistered" => (409, "MissingSubscriptionRegistration", None),
             "VmChangedConflict" => (412, "PreconditionFailed", None),
             "VmNameExists" => (409, "Conflict", None),

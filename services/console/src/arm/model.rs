@@ -63,6 +63,7 @@ pub(super) fn read(subject: &Subject, mut document: Value, view: &View) -> Resul
     if !document.is_object() {
         return Err(ArmError::bad("InvalidRequestContent", "the request's body must be a JSON object"));
     }
+    document::drop_nulls(&mut document);
     let known = subject.known.as_ref();
     for path in FIXED {
         if let Some(value) = known.and_then(|(_, document)| at(document, path)).cloned() {
@@ -71,6 +72,7 @@ pub(super) fn read(subject: &Subject, mut document: Value, view: &View) -> Resul
     }
     let known = known.map(|(vm, _)| *vm);
     object(&document, "properties")?;
+    check_tags(&document)?;
     let os = os(&document, known)?;
     if subject.version.is_limited() && os == Os::Linux && at(&document, &settings(os)).is_some() {
         let sentence = "patchSettings of Linux VMs need API version 2020-12-01 or higher";
@@ -275,6 +277,7 @@ fn availability_set(
 fn image(document: &Value) -> Result<Image> {
     let path = "properties.storageProfile.imageReference";
     let part = |name: &str| text(document, &format!("{path}.{name}"));
+    part("version")?;
     if let (Some(publisher), Some(offer), Some(sku)) = (part("publisher")?, part("offer")?, part("sku")?) {
         let [publisher, offer, sku] = [publisher, offer, sku].map(str::to_owned);
         return Ok(Image { publisher, offer, sku });
@@ -338,6 +341,8 @@ fn one_of(document: &Value, path: &str, names: &[&'static str]) -> Result<Option
 fn check_settings(document: &Value, os: Os, mode: PatchMode) -> Result<()> {
     let settings = settings(os);
     object(document, &settings)?;
+    let configuration = if os == Os::Linux { LINUX } else { WINDOWS };
+    boolean(document, &format!("{configuration}.provisionVMAgent"))?;
     let by_platform = format!("{settings}.automaticByPlatformSettings");
     if object(document, &by_platform)?.is_some() && mode != PatchMode::AutomaticByPlatform {
         let sentence =
@@ -349,12 +354,21 @@ fn check_settings(document: &Value, os: Os, mode: PatchMode) -> Result<()> {
     Ok(())
 }
 
+fn check_tags(document: &Value) -> Result<()> {
+    let wrong = object(document, "tags")?.and_then(|tags| tags.iter().find(|(_, value)| !value.is_string()));
+    match wrong {
+        None => Ok(()),
+        Some((name, value)) => {
+            Err(ArmError::invalid("tags", format!("tag {name} = {value}: it must be a string")))
+        }
+    }
+}
+
 fn tag<'a>(document: &'a Value, name: &str) -> Result<Option<&'a str>> {
     let tags = object(document, "tags")?;
     // Azure's tags have no case.
     let found = tags.and_then(|tags| tags.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
-    let wrong = || ArmError::invalid("tags", format!("tag {name}: it must be a string"));
-    found.map(|(_, value)| value.as_str().ok_or_else(wrong)).transpose()
+    Ok(found.and_then(|(_, value)| value.as_str()))
 }
 
 fn time_zone(document: &Value) -> Result<Option<chrono_tz::Tz>> {

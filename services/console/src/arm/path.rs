@@ -3,6 +3,7 @@
 use super::error::{ArmError, Result};
 use nightshift_domain::SubscriptionId;
 use percent_encoding::percent_decode_str;
+use uuid::Uuid;
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(crate) enum OfSubscription {
     VmsOfLocation(String),
     Vm(VmName),
     InstanceView(VmName),
+    AssessPatches(VmName),
+    Operation(Uuid),
 }
 
 /// Group and name of a VM, as the caller writes them.
@@ -97,6 +100,7 @@ impl OfSubscription {
                 match rest {
                     [] => Self::Vm(vm),
                     ["instanceview"] => Self::InstanceView(vm),
+                    ["assesspatches"] => Self::AssessPatches(vm),
                     _ => return Ok(None),
                 }
             }
@@ -114,6 +118,11 @@ impl OfSubscription {
             }
             ["providers", COMPUTE, "virtualmachines"] => Self::Vms,
             ["providers", COMPUTE, "locations", _, "virtualmachines"] => Self::VmsOfLocation(name(3)),
+            ["providers", COMPUTE, "locations", _, "operations", id] => {
+                let unknown =
+                    |_| ArmError::not_found("OperationNotFound", format!("there is no operation '{id}'"));
+                Self::Operation(id.parse().map_err(unknown)?)
+            }
             _ => return Ok(None),
         }))
     }
