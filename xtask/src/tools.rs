@@ -10,7 +10,7 @@ const NATS: &str = "2.15.1";
 const BUF: &str = "1.75.0";
 /// What the tests and this program run, each with the package of Debian that brings it. The rest of it is in every
 /// Debian (dpkg, mount, util-linux).
-const DEBIAN: [(&[&str], &str); 8] = [
+const DEBIAN: [(&[&str], &str); 9] = [
     // Sandboxed machines have the host's programs: with these they are patched by dnf and zypper.
     (&["dnf", "--version"], "dnf"),
     (&["zypper", "--version"], "zypper"),
@@ -20,6 +20,21 @@ const DEBIAN: [(&[&str], &str); 8] = [
     (&["rpmbuild", "--version"], "rpm"),
     (&["systemd-analyze", "--version"], "systemd"),
     (&["unattended-upgrade", "--help"], "unattended-upgrades"),
+    (&["python3", "-c", "import ensurepip, venv"], "python3-venv"),
+];
+
+/// Programs in Python, each in an environment of its own: its name, and its packages.
+const PYTHON: [(&str, &[&str]); 3] = [
+    // The first release that knows of patching. What it imports besides was brought along by others in its day.
+    (
+        "azure-sdk-oldest",
+        &["azure-mgmt-compute==18.0.0", "azure-mgmt-resource==15.0.0", "azure-core==1.41.0", "six"],
+    ),
+    (
+        "azure-sdk-newest",
+        &["azure-mgmt-compute==39.0.0", "azure-mgmt-resource==26.0.0", "azure-mgmt-resource-features==1.0.0"],
+    ),
+    ("schemathesis", &["schemathesis==4.32.5"]),
 ];
 
 fn folder() -> PathBuf {
@@ -37,6 +52,7 @@ pub(crate) fn fetch() -> anyhow::Result<()> {
     debian_packages()?;
     nats_server()?;
     prometheus()?;
+    PYTHON.iter().try_for_each(|(name, packages)| python(name, packages))?;
     if !says(Command::new(buf()).arg("--version"), BUF) {
         let mut npm = Command::new("npm");
         npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(folder());
@@ -69,6 +85,20 @@ fn debian_packages() -> anyhow::Result<()> {
 fn says(command: &mut Command, what: &str) -> bool {
     let said = command.output().ok().filter(|output| output.status.success());
     said.is_some_and(|output| String::from_utf8_lossy(&output.stdout).contains(what))
+}
+
+/// An environment is whole once its list of packages stands in it.
+fn python(name: &str, packages: &[&str]) -> anyhow::Result<()> {
+    let (environment, wanted) = (folder().join(name), packages.join("\n"));
+    let list = environment.join("packages.txt");
+    if fs::read_to_string(&list).is_ok_and(|there| there == wanted) {
+        return Ok(());
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+    let mut pip = Command::new(environment.join("bin/pip"));
+    run(pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages))
+        .with_context(|| format!("fetching {name}"))?;
+    Ok(fs::write(list, wanted)?)
 }
 
 fn nats_server() -> anyhow::Result<()> {

@@ -39,13 +39,7 @@ pub(crate) struct Lookout {
 }
 
 impl Lookout {
-    pub fn new(
-        config: &Config,
-        back_end: Arc<dyn BackEnd>,
-        clock: Clock,
-        desk: Desk,
-        stuck: Stuck,
-    ) -> Self {
+    pub fn new(config: &Config, back_end: Arc<dyn BackEnd>, clock: Clock, desk: Desk, stuck: Stuck) -> Self {
         Self {
             back_end,
             probes: Probes::new(config),

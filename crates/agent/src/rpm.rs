@@ -41,8 +41,10 @@ pub(crate) fn asks_for_reboot(package: &str) -> bool {
 /// rpm, dnf, yum, zypper and what they are made of.
 pub(crate) fn is_of_package_manager(package: &str) -> bool {
     let (name, _) = split_architecture(package);
-    let own = ["rpm", "rpm-libs", "yum", "dnf", "dnf-data", "zypper", "libzypp", "libsolv", "libdnf", "librepo"];
-    own.contains(&name) || ["python3-dnf", "libsolv-", "libdnf5", "dnf5"].iter().any(|start| name.starts_with(start))
+    let own =
+        ["rpm", "rpm-libs", "yum", "dnf", "dnf-data", "zypper", "libzypp", "libsolv", "libdnf", "librepo"];
+    own.contains(&name)
+        || ["python3-dnf", "libsolv-", "libdnf5", "dnf5"].iter().any(|start| name.starts_with(start))
 }
 
 /// The package as it is named on the machine: with its architecture (`glibc.i686`) where that is not the machine's own.

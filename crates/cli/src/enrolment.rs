@@ -12,7 +12,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const TRIES: u32 = 1_200;
 
 /// A token for each machine, as soon as the gateway has read of them all in the log.
-pub(crate) async fn tokens(
+pub async fn tokens(
     servers: &Servers,
     vms: impl IntoIterator<Item = &VmId>,
 ) -> anyhow::Result<Vec<api::EnrolmentToken>> {
@@ -30,7 +30,7 @@ pub(crate) async fn tokens(
 
 /// The public keys, in PEM, of every coordinator: what an agent is given beside its token. Asked of the coordinators
 /// themselves, because an agent must not believe agent-gateway in this.
-pub(crate) async fn order_keys(servers: &Servers) -> anyhow::Result<String> {
+pub async fn order_keys(servers: &Servers) -> anyhow::Result<String> {
     let mut keys = String::new();
     for address in &servers.coordinators {
         let response = clients::coordinator(address).await?.get_order_keys(api::GetOrderKeysRequest {}).await;
@@ -44,7 +44,7 @@ pub(crate) async fn order_keys(servers: &Servers) -> anyhow::Result<String> {
 }
 
 /// Waits until so many agents have spoken.
-pub(crate) async fn connected(servers: &Servers, wanted: usize) -> anyhow::Result<()> {
+pub async fn connected(servers: &Servers, wanted: usize) -> anyhow::Result<()> {
     let mut gateway = clients::agents(servers).await?;
     for _ in 0..TRIES {
         let agents = gateway.list_agents(api::ListAgentsRequest {}).await?.into_inner().agents;

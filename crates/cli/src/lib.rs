@@ -5,7 +5,7 @@ pub mod audit;
 pub mod clients;
 mod commands;
 mod demo;
-mod enrolment;
+pub mod enrolment;
 pub mod exit;
 pub mod fleet_file;
 mod live;

@@ -6,7 +6,7 @@
 use nkeys::KeyPair;
 use std::fmt::Write as _;
 
-/// What every service and reader may ask of JetStream, to read any partition.
+/// What every service and every reader may ask of JetStream, to read any partition.
 const READ: [&str; 6] = [
     "$JS.FC.>",
     "$JS.API.STREAM.INFO.*",
@@ -34,14 +34,14 @@ const KEEP_A_PLACE: [&str; 5] = [
 
 /// A user of NATS.
 pub struct User {
-    /// Its name: the service's, or `reader`.
+    /// Its name: the service's, `reader` or `reporter`.
     pub name: &'static str,
     writes: &'static [&'static str],
     hears: &'static [&'static str],
 }
 
 /// All users; the subjects that each writes are those of the table in the design: one writing service an aggregate.
-pub const USERS: [User; 6] = [
+pub const USERS: [User; 7] = [
     User {
         name: nightshift_rollout_planner::NAME,
         writes: &["nightshift.v1.fleet.>", "nightshift.v1.rollout.>"],
@@ -54,8 +54,9 @@ pub const USERS: [User; 6] = [
     },
     User {
         name: nightshift_health_monitor::NAME,
-        writes: &["nightshift.v1.region.*.health.>"],
-        hears: &["nightshift.signals.v1.>"],
+        // What others report to its gRPC it passes on as signals.
+        writes: &["nightshift.v1.region.*.health.>", "nightshift.signals.v1.>"],
+        hears: &["nightshift.signals.v1.>", "nightshift.reports.v1.>"],
     },
     User {
         name: nightshift_agent_gateway::NAME,
@@ -63,25 +64,35 @@ pub const USERS: [User; 6] = [
         hears: &[],
     },
     User { name: nightshift_console::NAME, writes: &[], hears: &[] },
-    User { name: "reader", writes: &[], hears: &[] },
+    User { name: READER, writes: &[], hears: &[] },
+    User { name: REPORTER, writes: &["nightshift.reports.v1.>"], hears: &[] },
 ];
+
+/// Consumers of the event stream.
+const READER: &str = "reader";
+/// Load balancers, hypervisors, monitoring: they report on machines and read nothing (docs/health.md).
+const REPORTER: &str = "reporter";
 
 impl User {
     /// Its entry in the server's configuration.
     fn entry(&self, public_key: &str) -> String {
-        let mut publish: Vec<&str> = self.writes.iter().chain(&READ).copied().collect();
-        if !self.writes.is_empty() {
-            publish.push(MAKE_STREAMS);
-        }
-        let inbox = if self.name == "reader" {
-            publish.extend(KEEP_A_PLACE);
-            // Where clients of every language listen for answers by default.
-            "_INBOX.>".to_owned()
-        } else {
-            publish.push(TIDY);
-            format!("_INBOX_{}.>", self.name)
+        let mut publish: Vec<&str> = self.writes.to_vec();
+        let inbox = match self.name {
+            REPORTER => None,
+            READER => {
+                publish.extend(READ.iter().chain(&KEEP_A_PLACE));
+                // Where clients of every language listen for answers by default.
+                Some("_INBOX.>".to_owned())
+            }
+            service => {
+                publish.extend(READ.iter().chain([&TIDY]));
+                if !self.writes.is_empty() {
+                    publish.push(MAKE_STREAMS);
+                }
+                Some(format!("_INBOX_{service}.>"))
+            }
         };
-        let hears: Vec<&str> = self.hears.iter().copied().chain([inbox.as_str()]).collect();
+        let hears: Vec<&str> = self.hears.iter().copied().chain(inbox.as_deref()).collect();
         format!(
             "    {{ nkey: {public_key}, permissions: {{ # {}\n        publish: [{}]\n        subscribe: [{}]\n    }} }}\n",
             self.name,

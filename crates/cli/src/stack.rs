@@ -81,11 +81,17 @@ impl Stack {
         let (agents, http) = (bind(listen.agents).await?, bind(listen.http).await?);
         let (agents_at, http_at) = (agents.local_addr()?, http.local_addr()?);
         let monitor = nightshift_health_monitor::Settings { prometheus, ..Default::default() };
+        let mut listeners = Vec::new();
+        for address in listen.services {
+            listeners.push(bind(address).await?);
+        }
+        let addresses: Vec<SocketAddr> =
+            listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let url = |index: usize| format!("http://{}", addresses[index]);
+        let owners = nightshift_console::Owners { planner: url(1), gateway: url(4) };
+        let console = nightshift_console::Settings { owners, ..Default::default() };
         let built = [
-            (
-                "console",
-                nightshift_console::build_on(base.clone().of("console", Default::default()), http).await?,
-            ),
+            ("console", nightshift_console::build_on(base.clone().of("console", console), http).await?),
             (
                 "rollout-planner",
                 nightshift_rollout_planner::build(base.clone().of("rollout-planner", Default::default()))
@@ -109,11 +115,9 @@ impl Stack {
             ),
         ];
         let mut services = JoinSet::new();
-        let mut addresses = Vec::new();
-        for ((name, service), address) in built.into_iter().zip(listen.services) {
-            addresses.push(run(name, service, address, &shutdown, &mut services).await?);
+        for ((name, service), listener) in built.into_iter().zip(listeners) {
+            run(name, service, listener, &shutdown, &mut services);
         }
-        let url = |index: usize| format!("http://{}", addresses[index]);
         let servers = Servers {
             console: url(0),
             planner: url(1),
@@ -139,16 +143,13 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-async fn run(
+fn run(
     name: &'static str,
     service: Service,
-    address: SocketAddr,
+    listener: TcpListener,
     shutdown: &CancellationToken,
     services: &mut JoinSet<anyhow::Result<()>>,
-) -> anyhow::Result<SocketAddr> {
-    let listener = bind(address).await?;
-    let bound = listener.local_addr()?;
+) {
     let shutdown = shutdown.clone();
     services.spawn(async move { serve_on(service, listener, shutdown).await.context(name) });
-    Ok(bound)
 }

@@ -32,6 +32,8 @@ pub enum Event {
     FeatureRegistered { subscription: SubscriptionId, feature: Feature },
     /// A subscription gave a feature up; its VMs are left alone from now on.
     FeatureUnregistered { subscription: SubscriptionId, feature: Feature },
+    /// A subscription registered the provider Microsoft.Compute, which completes its opt-in (REQUIREMENTS.md D1).
+    ProviderRegistered { subscription: SubscriptionId },
     /// A VM entered the fleet.
     VmRegistered { vm: Vm },
     /// Anything of a VM's model changed (placement, window, mode, …).
@@ -202,7 +204,8 @@ impl Event {
             TopologyDeclared { .. } => ("topology", "declared".to_owned()),
             FeatureRequested { subscription, .. }
             | FeatureRegistered { subscription, .. }
-            | FeatureUnregistered { subscription, .. } => ("subscription", subscription.to_string()),
+            | FeatureUnregistered { subscription, .. }
+            | ProviderRegistered { subscription } => ("subscription", subscription.to_string()),
             VmRegistered { vm } | VmModelChanged { vm } => ("vm", vm.id.to_string()),
             VmRemoved { vm } => ("vm", vm.to_string()),
             RolloutRequested { rollout, .. }

@@ -13,11 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 mod features;
 mod image;
 mod kin;
+mod put;
+mod resource;
 mod rules;
 
 pub use features::Registration;
 pub use image::Image;
 pub use kin::Kin;
+pub use put::Wished;
+pub use resource::{LARGEST_BODY, Resource};
 
 /// The operating system's family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +108,9 @@ pub struct Vm {
     /// Who has it assessed.
     #[serde(default)]
     pub assessment_mode: AssessmentMode,
+    /// As clients of Azure Resource Manager know it; absent if it was declared otherwise.
+    #[serde(default)]
+    pub resource: Option<Resource>,
 }
 
 /// All that is known of the fleet, folded from partition `fleet`.
@@ -116,6 +123,9 @@ pub struct Fleet {
     /// Which subscriptions are, or are about to be, registered for which features.
     #[serde(serialize_with = "features::as_list", deserialize_with = "features::from_list")]
     pub features: BTreeMap<(SubscriptionId, Feature), Registration>,
+    /// Subscriptions that registered the provider Microsoft.Compute, which completes their opt-in (REQUIREMENTS.md D1).
+    #[serde(default)]
+    pub providers: BTreeSet<SubscriptionId>,
     kinship: kin::Kinship,
 }
 
@@ -132,12 +142,13 @@ impl Fleet {
         vms: impl IntoIterator<Item = Vm>,
         features: BTreeMap<(SubscriptionId, Feature), Registration>,
     ) -> Self {
-        let mut fleet = Self { topology, vms: BTreeMap::new(), features, kinship: kin::Kinship::default() };
-        vms.into_iter().for_each(|vm| fleet.put(vm));
+        let (providers, kinship) = (BTreeSet::new(), kin::Kinship::default());
+        let mut fleet = Self { topology, vms: BTreeMap::new(), features, providers, kinship };
+        vms.into_iter().for_each(|vm| fleet.take_in(vm));
         fleet
     }
 
-    fn put(&mut self, vm: Vm) {
+    fn take_in(&mut self, vm: Vm) {
         self.kinship.add(&vm);
         if let Some(before) = self.vms.insert(vm.id.clone(), vm) {
             self.kinship.remove(&before);
@@ -157,7 +168,10 @@ impl Fleet {
             Event::FeatureUnregistered { subscription, feature } => {
                 self.features.remove(&(subscription.clone(), *feature));
             }
-            Event::VmRegistered { vm } | Event::VmModelChanged { vm } => self.put(vm.clone()),
+            Event::ProviderRegistered { subscription } => {
+                self.providers.insert(subscription.clone());
+            }
+            Event::VmRegistered { vm } | Event::VmModelChanged { vm } => self.take_in(vm.clone()),
             Event::VmRemoved { vm } => {
                 let before = self.vms.remove(vm);
                 before.iter().for_each(|before| self.kinship.remove(before));
@@ -194,7 +208,7 @@ impl Fleet {
             }
             match self.vms.get(&vm.id) {
                 None => events.push(Event::VmRegistered { vm }),
-                Some(known) if *known != vm => events.push(Event::VmModelChanged { vm }),
+                Some(known) if !known.is_modelled_as(&vm) => events.push(Event::VmModelChanged { vm }),
                 Some(_) => {}
             }
         }

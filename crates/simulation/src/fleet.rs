@@ -87,5 +87,6 @@ fn vm(
         window: None,
         automatic_updates: None,
         assessment_mode: Default::default(),
+        resource: None,
     })
 }

@@ -61,7 +61,7 @@ pub(crate) fn change_fleet(
     let declare = |vm: Vm, topology| planner.declare_fleet(topology, &[], vec![vm]);
     let topology = planner.fleet.topology.clone();
     match rng.random_range(0..6) {
-        0 => (planner.remove_vm(&vm.id), None),
+        0 => (planner.remove_vm(&vm.id, None), None),
         1 => {
             let other = match vm.patch_mode {
                 PatchMode::ImageDefault => PatchMode::AutomaticByPlatform,

@@ -79,5 +79,6 @@ fn vm(number: usize, regions: &[RegionName], subscriptions: &[SubscriptionId]) -
         window: None,
         automatic_updates: None,
         assessment_mode: Default::default(),
+        resource: None,
     })
 }

@@ -4,9 +4,9 @@
 //! report is acknowledged only when it is in the log.
 
 use crate::authority::{Authority, sha256, speaker};
+use crate::health;
 use crate::renewal::{self, Terms};
 use chrono::Utc;
-use crate::health;
 use futures::Stream;
 use nightshift_domain::agent::{AgentIdentity, RefusedOrder};
 use nightshift_domain::event::Order;

@@ -1,13 +1,13 @@
 //! JSON and live events over HTTP, for browsers and scripts. The JSON is the protobuf API's own mapping.
 
 use crate::view::View;
-use crate::{events, service};
+use crate::{arm, caller, events, service};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use futures::stream::{Stream, StreamExt as _};
 use nightshift_domain::{Partition, RolloutId, VmId};
 use nightshift_event_log::{EventLog, ReadError, Recorded};
@@ -25,15 +25,25 @@ struct Door {
     log: Arc<dyn EventLog>,
 }
 
-pub(crate) fn router(host: Host<View>, log: Arc<dyn EventLog>) -> Router {
+/// Everything that HTTP serves. Who asks is found out before anything else is done.
+pub(crate) fn router(arm: arm::Door, log: Arc<dyn EventLog>) -> Router {
+    let host = arm.host.clone();
     Router::new()
         .route("/healthz", get(async || "ok"))
+        .route("/openapi.json", get(openapi))
         .route("/v1/vms", get(vms))
         .route("/v1/vms/{vm}", get(vm))
         .route("/v1/rollouts", get(rollouts))
         .route("/v1/rollouts/{rollout}", get(rollout))
         .route("/v1/events/{partition}", get(live_events))
         .with_state(Door { host, log })
+        .fallback_service(arm::router(arm))
+        .layer(middleware::from_fn(caller::identify))
+}
+
+/// What [`crate::arm`] serves; kept by hand, and held to by a test that tries it all.
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("../openapi.json"))
 }
 
 #[derive(Deserialize)]

@@ -1,15 +1,24 @@
 //! console is people's door: it reads everything and decides nothing.
 
+mod arm;
+mod caller;
 mod events;
 mod http;
+mod index;
+mod operations;
+mod owners;
+mod patching;
 mod service;
 mod view;
 mod views;
+
+pub use owners::Owners;
 
 use anyhow::Context as _;
 use nightshift_runtime::host::{self, Setup};
 use nightshift_runtime::snapshot::Snapshots;
 use nightshift_runtime::{Context, Service};
+use owners::Connections;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
@@ -25,11 +34,13 @@ pub const NAME: &str = "console";
 pub struct Settings {
     /// Where HTTP is served: JSON and live events (SSE).
     pub http_listen: SocketAddr,
+    /// Where the services answer that own what people wish.
+    pub owners: Owners,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { http_listen: SocketAddr::from(([127, 0, 0, 1], 7780)) }
+        Self { http_listen: SocketAddr::from(([127, 0, 0, 1], 7780)), owners: Owners::default() }
     }
 }
 
@@ -54,7 +65,9 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
         shutdown: context.shutdown.clone(),
     };
     let host = host::start(setup, &mut tasks).await?;
-    let router = http::router(host.clone(), context.log.clone());
+    let owners = Connections::to(&context.settings.owners).context("service.owners")?;
+    let arm = arm::Door { host: host.clone(), owners, secure: false };
+    let router = http::router(arm, context.log.clone());
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
     let ended = context.shutdown.clone().cancelled_owned();
     tasks.spawn(async move { Ok(axum::serve(http, router).with_graceful_shutdown(ended).await?) });

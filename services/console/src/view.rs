@@ -1,5 +1,8 @@
 //! Everything, folded from the log by the same code that the services decide on; the console only looks at it.
 
+use crate::index::Index;
+use crate::operations::Operations;
+use crate::patching::Patching;
 use nightshift_domain::agent::{AgentIdentity, InstallReport, Requirement};
 use nightshift_domain::coordinator::Coordinator;
 use nightshift_domain::patch::Assessment;
@@ -17,6 +20,12 @@ pub(crate) struct View {
     pub(crate) coordinator: Coordinator,
     /// What agents said.
     pub(crate) machines: BTreeMap<VmId, Machine>,
+    /// VMs as resources.
+    pub(crate) index: Index,
+    /// What people asked of single machines.
+    pub(crate) operations: Operations,
+    /// When what they do began and ended.
+    pub(crate) patching: Patching,
 }
 
 /// What one VM's agent said.
@@ -40,6 +49,9 @@ impl Mind for View {
     fn apply(&mut self, fact: &Fact) {
         self.planner.apply(fact);
         self.coordinator.apply(fact);
+        self.index.apply(&fact.event);
+        self.patching.apply(fact);
+        self.operations.apply(fact);
         match &fact.event {
             Event::AgentConnected { vm, identity } => self.machine(vm).identity = Some(identity.clone()),
             Event::AgentEnabled { vm, .. } => self.machine(vm).enabled = true,

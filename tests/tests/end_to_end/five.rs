@@ -31,7 +31,9 @@ impl Five {
         let services = (0..).zip(NAMES).map(|(index, name)| {
             let own = match name {
                 "agent-gateway" => format!("[service]\nagents_listen = \"{}\"\n", at(5)),
-                "console" => format!("[service]\nhttp_listen = \"{}\"\n", at(6)),
+                "console" => {
+                    format!("[service]\nhttp_listen = \"{}\"\nowners.planner = \"http://{}\"\n", at(6), at(1))
+                }
                 _ => String::new(),
             };
             let data = folder.join(name);

@@ -11,4 +11,5 @@ mod demo;
 mod five;
 mod health;
 mod identity;
+mod nats_users;
 mod real_run;

@@ -253,7 +253,7 @@ fn the_fleet_and_the_policy_change_on_the_way() {
             let changed = world.planner.change_policy(&rollout, changed, actor());
             world.wish(changed);
             for vm in ["north-5", "west-0", "east-2"] {
-                let removed = world.planner.remove_vm(&id(vm));
+                let removed = world.planner.remove_vm(&id(vm), None);
                 world.wish(removed);
             }
             let mut moved = world.planner.fleet.vms[&id::<VmId>("west-6")].clone();

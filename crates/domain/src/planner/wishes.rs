@@ -2,7 +2,7 @@
 
 use super::{Planner, as_decision};
 use crate::event::{Event, Partition};
-use crate::fleet::{Feature, Vm};
+use crate::fleet::{Feature, Vm, Wished};
 use crate::id::{RegionName, RolloutId, SubscriptionId};
 use crate::mind::{Decision, Time};
 use crate::plan::plan;
@@ -48,9 +48,25 @@ impl Planner {
         Ok(())
     }
 
-    /// A VM leaves the fleet.
-    pub fn remove_vm(&self, vm: &crate::id::VmId) -> Result<Vec<Decision>, Refusal> {
+    /// A VM enters the fleet or changes, as a person wishes.
+    pub fn put_vm(&self, wished: Wished) -> Result<Vec<Decision>, Refusal> {
+        Ok(as_decision(Partition::Fleet, self.fleet.put(wished)?))
+    }
+
+    /// A VM leaves the fleet; if the person said what they saw, only as that.
+    pub fn remove_vm(&self, vm: &crate::id::VmId, seen: Option<&Vm>) -> Result<Vec<Decision>, Refusal> {
+        if let Some(seen) = seen
+            && self.fleet.vms.get(vm).is_some_and(|known| known != seen)
+        {
+            let sentence = format!("VM \"{vm}\" was changed meanwhile: read it again");
+            return Err(Refusal::new("VmChangedConflict", sentence));
+        }
         Ok(as_decision(Partition::Fleet, self.fleet.remove(vm)?))
+    }
+
+    /// A subscription registers the provider Microsoft.Compute, which completes its opt-in (REQUIREMENTS.md D1).
+    pub fn register_provider(&self, subscription: &SubscriptionId) -> Vec<Decision> {
+        as_decision(Partition::Fleet, self.fleet.register_provider(subscription))
     }
 
     /// A subscription asks for a feature (REQUIREMENTS.md D1).

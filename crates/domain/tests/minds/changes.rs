@@ -29,7 +29,7 @@ fn standing<'a>(world: &'a World, vm: &str) -> &'a Standing {
 
 #[test]
 fn a_machine_that_left_the_fleet_is_skipped() {
-    let world = world_with_change(|world| world.planner.remove_vm(&vm_id("a-3")));
+    let world = world_with_change(|world| world.planner.remove_vm(&vm_id("a-3"), None));
     assert!(matches!(standing(&world, "a-3"), Standing::Skipped { why } if why.contains("left")));
     assert_eq!(world.orders().len(), 3);
 }

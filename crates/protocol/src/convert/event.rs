@@ -132,6 +132,7 @@ events! {
     FeatureRequested { subscription: id, feature: feature }
     FeatureRegistered { subscription: id, feature: feature }
     FeatureUnregistered { subscription: id, feature: feature }
+    ProviderRegistered { subscription: id }
     VmRegistered { vm: message }
     VmModelChanged { vm: message }
     VmRemoved { vm: id }

@@ -3,7 +3,7 @@
 use super::{DecodeError, Result, all, enumeration, id, ids, known, missing, required, small};
 use crate::events::v1 as wire;
 use chrono_tz::Tz;
-use nightshift_domain::fleet::{AssessmentMode, Feature, Image, Placement, Vm};
+use nightshift_domain::fleet::{AssessmentMode, Feature, Image, Placement, Resource, Vm};
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::{InvalidWindow, Window};
 use std::collections::BTreeSet;
@@ -111,6 +111,10 @@ impl From<&Vm> for wire::Vm {
             window: vm.window.as_ref().map(Into::into),
             automatic_updates: vm.automatic_updates,
             assessment_mode: assessment_mode_to_wire(vm.assessment_mode).into(),
+            resource: vm
+                .resource
+                .as_ref()
+                .map(|resource| wire::Resource { name: resource.name.clone(), body: resource.body.clone() }),
         }
     }
 }
@@ -149,6 +153,7 @@ impl TryFrom<wire::Vm> for Vm {
             window: vm.window.map(|window| required(Some(window), "window")).transpose()?,
             automatic_updates: vm.automatic_updates,
             assessment_mode: assessment_mode(vm.assessment_mode)?,
+            resource: vm.resource.map(|wire::Resource { name, body }| Resource { name, body }),
         })
     }
 }

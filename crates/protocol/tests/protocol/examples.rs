@@ -77,6 +77,7 @@ fn model(placement: Placement) -> Vm {
         window: Some(Window::parse("23:00", "05:30").unwrap()),
         automatic_updates: Some(true),
         assessment_mode: Default::default(),
+        resource: None,
     }
 }
 
@@ -98,6 +99,7 @@ fn fleet() -> Vec<Event> {
             subscription: SubscriptionId::new("retail").unwrap(),
             feature: Feature::InGuestAutoPatchVMPreview,
         },
+        Event::ProviderRegistered { subscription: subscription() },
         Event::VmRegistered { vm: model(Placement::Zone(zone())) },
         Event::VmModelChanged { vm: model(set()) },
         Event::VmRemoved { vm: vm() },

@@ -4,7 +4,7 @@ use crate::examples::examples;
 use crate::{over_headers, seal};
 use chrono::Duration;
 use nightshift_domain::event::{Order, Outcome, Signature};
-use nightshift_domain::fleet::{AssessmentMode, Image, Os, PatchMode, Placement, Vm};
+use nightshift_domain::fleet::{AssessmentMode, Image, Os, PatchMode, Placement, Resource, Vm};
 use nightshift_domain::halt::HaltEvidence;
 use nightshift_domain::layout::{Member, StepKey};
 use nightshift_domain::patch::{Blame, Classification, PatchTally, RebootSetting};
@@ -62,10 +62,12 @@ fn vm() -> impl Strategy<Value = Vm> {
     let patch_mode = select(vec![AutomaticByPlatform, AutomaticByOS, Manual, ImageDefault]);
     let who = (id(), id(), any::<String>(), id(), placement());
     let assessed = select(vec![AssessmentMode::AutomaticByPlatform, AssessmentMode::ImageDefault]);
-    let what = (os, image, patch_mode, option::of(time_zone()), option::of(window()), assessed);
+    let resource = any::<(String, String)>().prop_map(|(name, body)| Resource { name, body });
+    let own = (option::of(time_zone()), option::of(window()), assessed, option::of(resource));
+    let what = (os, image, patch_mode, own);
     (who, what).prop_map(|(who, what)| {
         let (id, subscription, resource_group, region, placement) = who;
-        let (os, image, patch_mode, time_zone, window, assessment_mode) = what;
+        let (os, image, patch_mode, (time_zone, window, assessment_mode, resource)) = what;
         let automatic_updates = None;
         Vm {
             id,
@@ -80,6 +82,7 @@ fn vm() -> impl Strategy<Value = Vm> {
             window,
             automatic_updates,
             assessment_mode,
+            resource,
         }
     })
 }

@@ -1,7 +1,7 @@
 //! The fleet's gRPC.
 
 use super::{Planning, required};
-use nightshift_domain::fleet::{Feature, Registration, Vm};
+use nightshift_domain::fleet::{Feature, Registration, Vm, Wished};
 use nightshift_domain::planner::Planner;
 use nightshift_domain::topology::Topology;
 use nightshift_domain::{SubscriptionId, VmId};
@@ -32,9 +32,36 @@ impl FleetService for Planning {
         &self,
         request: Request<api::RemoveVmRequest>,
     ) -> Result<Response<api::RemoveVmResponse>, Status> {
-        let vm = VmId::new(request.into_inner().vm).map_err(invalid)?;
-        self.0.command(move |planner, _| planner.remove_vm(&vm)).await?;
+        let request = request.into_inner();
+        let vm = VmId::new(request.vm).map_err(invalid)?;
+        let seen = request.seen.map(|seen| required::<_, Vm>(Some(seen), "seen")).transpose()?;
+        self.0.command(move |planner, _| planner.remove_vm(&vm, seen.as_ref())).await?;
         Ok(Response::new(api::RemoveVmResponse {}))
+    }
+
+    async fn put_vm(
+        &self,
+        request: Request<api::PutVmRequest>,
+    ) -> Result<Response<api::PutVmResponse>, Status> {
+        let request = request.into_inner();
+        let wished = Wished {
+            vm: required(request.vm, "vm")?,
+            seen: request.seen.map(|seen| required(Some(seen), "seen")).transpose()?,
+            any_update_domain: request.any_update_domain,
+        };
+        let id = wished.vm.id.clone();
+        self.0.command(move |planner, _| planner.put_vm(wished.clone())).await?;
+        let now = self.0.look(move |planner, _| planner.fleet.vms.get(&id).map(Into::into)).await?;
+        Ok(Response::new(api::PutVmResponse { vm: now }))
+    }
+
+    async fn register_provider(
+        &self,
+        request: Request<api::RegisterProviderRequest>,
+    ) -> Result<Response<api::RegisterProviderResponse>, Status> {
+        let subscription = SubscriptionId::new(request.into_inner().subscription).map_err(invalid)?;
+        self.0.command(move |planner, _| Ok(planner.register_provider(&subscription))).await?;
+        Ok(Response::new(api::RegisterProviderResponse {}))
     }
 
     async fn register_feature(
