@@ -8,6 +8,7 @@ use crate::history::History;
 use crate::lag::LAG;
 use crate::report::Rule::{S2, S7};
 use nightshift_domain::event::Outcome;
+use nightshift_domain::patch::Blame;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::{Event, OrderId, RolloutId, Time, VmId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,10 +126,8 @@ fn counts<'a>(records: &[&'a Record], wanted: &RolloutId) -> Counts<'a> {
             Event::VmSettled { rollout, outcome: Outcome::Healthy, .. } if rollout == wanted => {
                 counts.0.push((record, [0, 1, 0, 0]));
             }
-            Event::VmSettled { rollout, blamed, .. } if rollout == wanted => {
-                if !blamed.is_empty() && !blamed.iter().any(|blame| blame.direct) {
-                    counts.0.push((record, [1, 0, 0, 0]));
-                }
+            Event::VmSettled { rollout, blamed, .. } if rollout == wanted && fell_ill(blamed) => {
+                counts.0.push((record, [1, 0, 0, 0]));
             }
             Event::ControlsJudged { rollout, ill, well, .. } if rollout == wanted => {
                 counts.0.push((record, [0, 0, *ill, *well]));
@@ -137,6 +136,11 @@ fn counts<'a>(records: &[&'a Record], wanted: &RolloutId) -> Counts<'a> {
         }
     }
     counts
+}
+
+/// A version whose own installation failed is another matter.
+fn fell_ill(blamed: &[Blame]) -> bool {
+    !blamed.is_empty() && !blamed.iter().any(|blame| blame.direct)
 }
 
 /// The chance of as many ill among the patched, or more, where the patch makes no difference: the hypergeometric

@@ -78,6 +78,7 @@ fn monitor(policy: &str) -> Monitor {
         window: None,
         automatic_updates: None,
         assessment_mode: AssessmentMode::ImageDefault,
+        resource: None,
     };
     for event in [Event::TopologyDeclared { topology }, Event::VmRegistered { vm: model }] {
         monitor.apply(&Fact { partition: Partition::Fleet, at: minute(-1_000), event });

@@ -112,7 +112,7 @@ fn those_that_are_left_are_never_all_in_flight() {
     world.run_while(1, |_, _| Fate::Healthy, |world| world.count(started) == 0);
     assert_eq!(world.count(started), 1, "a batch of two, one to stand in for them");
     // The one that was to stand in leaves before the night.
-    let left = world.planner.remove_vm(&crate::world::vm_id("a-3"));
+    let left = world.planner.remove_vm(&crate::world::vm_id("a-3"), None);
     world.wish(left);
     world.run(3, |_, _| Fate::Healthy);
     let mut flying = std::collections::BTreeSet::new();
