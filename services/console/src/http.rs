@@ -1,7 +1,7 @@
 //! JSON and live events over HTTP, for browsers and scripts. The JSON is the protobuf API's own mapping.
 
 use crate::view::View;
-use crate::{arm, caller, events, service};
+use crate::{arm, caller, events, foreign, service};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
@@ -26,7 +26,7 @@ struct Door {
 }
 
 /// Everything that HTTP serves. Who asks is found out before anything else is done.
-pub(crate) fn router(arm: arm::Door, log: Arc<dyn EventLog>) -> Router {
+pub(crate) fn router(arm: arm::Door, log: Arc<dyn EventLog>, host_names: Vec<String>) -> Router {
     let host = arm.host.clone();
     Router::new()
         .route("/healthz", get(async || "ok"))
@@ -39,6 +39,7 @@ pub(crate) fn router(arm: arm::Door, log: Arc<dyn EventLog>) -> Router {
         .with_state(Door { host, log })
         .fallback_service(arm::router(arm))
         .layer(middleware::from_fn(caller::identify))
+        .layer(middleware::from_fn_with_state(Arc::from(host_names), foreign::refuse))
 }
 
 /// What [`crate::arm`] serves; kept by hand, and held to by a test that tries it all.

@@ -3,6 +3,7 @@
 mod arm;
 mod caller;
 mod events;
+mod foreign;
 mod http;
 mod index;
 mod operations;
@@ -34,13 +35,16 @@ pub const NAME: &str = "console";
 pub struct Settings {
     /// Where HTTP is served: JSON and live events (SSE).
     pub http_listen: SocketAddr,
+    /// Names under which people reach it, beside `localhost` and its addresses: a request for any other is refused.
+    pub host_names: Vec<String>,
     /// Where the services answer that own what people wish.
     pub owners: Owners,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { http_listen: SocketAddr::from(([127, 0, 0, 1], 7780)), owners: Owners::default() }
+        let http_listen = SocketAddr::from(([127, 0, 0, 1], 7780));
+        Self { http_listen, host_names: Vec::new(), owners: Owners::default() }
     }
 }
 
@@ -67,7 +71,7 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     let host = host::start(setup, &mut tasks).await?;
     let owners = Connections::to(&context.settings.owners).context("service.owners")?;
     let arm = arm::Door { host: host.clone(), owners, secure: false };
-    let router = http::router(arm, context.log.clone());
+    let router = http::router(arm, context.log.clone(), context.settings.host_names);
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
     let ended = context.shutdown.clone().cancelled_owned();
     tasks.spawn(async move { Ok(axum::serve(http, router).with_graceful_shutdown(ended).await?) });
