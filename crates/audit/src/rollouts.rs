@@ -4,7 +4,7 @@ use crate::Record;
 use crate::timeline::Timeline;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::selection::PackageVersion;
-use nightshift_domain::{Event, RegionName, RolloutId, Time};
+use nightshift_domain::{Event, Partition, RegionName, RolloutId, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A time in which a rollout may patch a region.
@@ -34,8 +34,9 @@ pub(crate) struct Rollout<'a> {
     /// What stopped it; `None` from a person's word on.
     pub stopped: Timeline<'a, Option<&'a Record>>,
     ended: bool,
-    /// The stops that a coordinator counts, in the order of the log: the `stops` of a hold are the first so many.
-    counted: Vec<&'a Record>,
+    /// The stops that a coordinator counts, in the order of the log: the `stops` of a hold are the first so many that
+    /// concern its region. All do but those that take out another one.
+    counted: Vec<(&'a Record, Option<&'a RegionName>)>,
     resumes: Vec<&'a Record>,
     passed: BTreeSet<u32>,
     /// Phases of which a person accepted something: failures, or that the gate failed.
@@ -99,7 +100,12 @@ impl<'a> Rollout<'a> {
         let mut spoken = self.resumes.iter().filter(|resume| resume.at <= released);
         match hold.event {
             Event::RunHeld { stops, .. } => {
-                let newest = (stops as usize).checked_sub(1).and_then(|newest| self.counted.get(newest));
+                let concern = self.counted.iter().filter(|(_, only)| {
+                    only.is_none_or(|region| hold.partition == Partition::Region(region.clone()))
+                });
+                let newest = (stops as usize)
+                    .checked_sub(1)
+                    .and_then(|newest| concern.map(|(stop, _)| stop).nth(newest));
                 newest.is_some_and(|stop| spoken.any(|resume| resume.position > stop.position))
             }
             _ => spoken.any(|resume| resume.at >= hold.at),
@@ -125,11 +131,11 @@ impl<'a> Rollout<'a> {
             }
             Event::PhaseFailed { .. } => self.stop(record),
             Event::RolloutHalted { .. } | Event::RolloutPaused { .. } => {
-                self.counted.push(record);
+                self.counted.push((record, None));
                 self.stop(record);
             }
             Event::RolloutCancelled { .. } | Event::RolloutExpired { .. } => {
-                self.counted.push(record);
+                self.counted.push((record, None));
                 self.stop(record);
                 self.ended = true;
             }
@@ -157,8 +163,9 @@ impl<'a> Rollout<'a> {
                     open.for_each(|turn| turn.redone = true);
                 }
             }
-            Event::RegionSkipped { region, .. } => {
-                self.skipped.entry(region).or_insert(record);
+            Event::RegionSkipped { region, .. } if !self.skipped.contains_key(region) => {
+                self.skipped.insert(region, record);
+                self.counted.push((record, Some(region)));
             }
             Event::PhaseStarted { phase, .. } => {
                 self.started.insert(*phase);

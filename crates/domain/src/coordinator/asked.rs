@@ -111,7 +111,8 @@ impl Asked {
             policy: &self.policy,
             barred: &self.barred,
             certified: pinned.then_some(&self.certified),
-            stops: self.stops,
+            // To its region a skip is a stop too: who has not read of it yet knows of fewer.
+            stops: self.stops + u32::from(is_skipped),
             acknowledged_halts: self.acknowledged_halts.get(region).copied().unwrap_or_default(),
             fleet,
         }
