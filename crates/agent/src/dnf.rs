@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use dialect::Dialect;
 use nightshift_domain::patch::Assessment;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long something that only reads may take.
@@ -66,9 +66,7 @@ impl Dnf {
     }
 
     async fn locks(&self) -> Result<Locks, BackEndError> {
-        let said = self.programs.read("rpm", &["--eval", "%{_dbpath}"], READING).await?;
-        let pid_files = self.dialect.pid_files().iter().map(PathBuf::from).collect();
-        Ok(Locks::new(pid_files, PathBuf::from(said.out.trim()).join(".rpm.lock")))
+        Locks::of(&self.programs, self.dialect.pid_files()).await
     }
 
     /// Whether anything that only a reboot puts to use is newer than the boot.
@@ -105,8 +103,7 @@ impl BackEnd for Dnf {
     }
 
     async fn half_done(&self) -> Result<Vec<String>, BackEndError> {
-        let database = Database::read(&self.programs).await?;
-        Ok(database.duplicates().map(|(name, _)| format!("{name} is there in two versions")).collect())
+        Ok(Database::read(&self.programs).await?.half_done())
     }
 
     async fn repair(&self) -> Result<(), BackEndError> {
@@ -149,13 +146,11 @@ impl BackEnd for Dnf {
 
     async fn wait(&self, running: &Running) -> Said {
         let code = self.programs.ended(running).await;
-        let native = self.programs.read("rpm", &["--eval", "%{_arch}"], READING).await;
-        parse::said(code, &programs::written(running), native.map(|said| said.out).unwrap_or_default().trim())
+        parse::said(code, &programs::written(running), &rpm::architecture(&self.programs).await)
     }
 
     async fn standings(&self, packages: &[Package]) -> Result<BTreeMap<String, Standing>, BackEndError> {
-        let database = Database::read(&self.programs).await?;
-        Ok(packages.iter().map(|package| (package.name.clone(), database.standing(package))).collect())
+        Ok(Database::read(&self.programs).await?.standings(packages))
     }
 
     async fn reboot_required(&self) -> Result<bool, BackEndError> {

@@ -13,6 +13,11 @@ pub(crate) use scriptlets::{failures, warnings};
 pub(crate) use version::{Evr, is_name};
 
 use crate::back_end::{BackEndError, Package};
+use crate::programs::Programs;
+use std::time::Duration;
+
+/// How long a look into the database may take.
+const READING: Duration = Duration::from_secs(300);
 
 /// A machine whose version of one of these is newer than its boot waits for a reboot: the list of `needs-restarting -r`,
 /// for machines without that plug-in.
@@ -45,6 +50,16 @@ pub(crate) fn is_of_package_manager(package: &str) -> bool {
         ["rpm", "rpm-libs", "yum", "dnf", "dnf-data", "zypper", "libzypp", "libsolv", "libdnf", "librepo"];
     own.contains(&name)
         || ["python3-dnf", "libsolv-", "libdnf5", "dnf5"].iter().any(|start| name.starts_with(start))
+}
+
+/// What rpm makes of a macro on this machine.
+async fn says(programs: &Programs, name: &str) -> Result<String, BackEndError> {
+    Ok(programs.read("rpm", &["--eval", name], READING).await?.out.trim().to_owned())
+}
+
+/// The machine's own architecture, by rpm's name; empty if rpm does not say.
+pub(crate) async fn architecture(programs: &Programs) -> String {
+    says(programs, "%{_arch}").await.unwrap_or_default()
 }
 
 /// The package as it is named on the machine: with its architecture (`glibc.i686`) where that is not the machine's own.

@@ -66,9 +66,7 @@ impl Zypper {
     }
 
     async fn locks(&self) -> Result<Locks, BackEndError> {
-        let said = self.programs.read("rpm", &["--eval", "%{_dbpath}"], READING).await?;
-        let database = PathBuf::from(said.out.trim()).join(".rpm.lock");
-        Ok(Locks::new(vec!["/run/zypp.pid".into(), "/var/run/zypp.pid".into()], database))
+        Locks::of(&self.programs, &["/run/zypp.pid", "/var/run/zypp.pid"]).await
     }
 }
 
@@ -99,8 +97,7 @@ impl BackEnd for Zypper {
     }
 
     async fn half_done(&self) -> Result<Vec<String>, BackEndError> {
-        let database = Database::read(&self.programs).await?;
-        Ok(database.duplicates().map(|(name, _)| format!("{name} is there in two versions")).collect())
+        Ok(Database::read(&self.programs).await?.half_done())
     }
 
     async fn repair(&self) -> Result<(), BackEndError> {
@@ -145,14 +142,11 @@ impl BackEnd for Zypper {
 
     async fn wait(&self, running: &Running) -> Said {
         let code = self.programs.ended(running).await;
-        let native = self.programs.read("rpm", &["--eval", "%{_arch}"], READING).await;
-        let native = native.map(|said| said.out).unwrap_or_default();
-        parse::said(code, &programs::written(running), native.trim())
+        parse::said(code, &programs::written(running), &rpm::architecture(&self.programs).await)
     }
 
     async fn standings(&self, packages: &[Package]) -> Result<BTreeMap<String, Standing>, BackEndError> {
-        let database = Database::read(&self.programs).await?;
-        Ok(packages.iter().map(|package| (package.name.clone(), database.standing(package))).collect())
+        Ok(Database::read(&self.programs).await?.standings(packages))
     }
 
     async fn reboot_required(&self) -> Result<bool, BackEndError> {

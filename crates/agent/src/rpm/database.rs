@@ -1,13 +1,10 @@
 //! What rpm's database holds: the only judge of what is installed.
 
-use super::{Evr, full_name};
+use super::{Evr, READING, full_name, says};
 use crate::back_end::{BackEndError, Package, Standing};
 use crate::programs::Programs;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-/// How long a look into the database may take.
-const READING: Duration = Duration::from_secs(300);
 const FORMAT: &str = "%{NAME}|%{EPOCHNUM}|%{VERSION}|%{RELEASE}|%{ARCH}|%{INSTALLTIME}\\n";
 /// Packages of which several versions may be installed side by side: dnf's `installonlypkgs`, zypper's `multiversion`.
 const SIDE_BY_SIDE: [&str; 5] = [
@@ -35,7 +32,7 @@ struct Entry {
 impl Database {
     /// Asks rpm.
     pub(crate) async fn read(programs: &Programs) -> Result<Self, BackEndError> {
-        let native = programs.read("rpm", &["--eval", "%{_arch}"], READING).await?.out.trim().to_owned();
+        let native = says(programs, "%{_arch}").await?;
         let listed = programs.read("rpm", &["-qa", "--qf", FORMAT], READING).await?;
         let mut arguments = vec!["-q", "--qf", "%{NAME}\\n", "--whatprovides"];
         arguments.extend(SIDE_BY_SIDE);
@@ -87,6 +84,16 @@ impl Database {
             return Standing::Not(format!("{newest} installed, and {} beside it", older.join(", ")));
         }
         if *newest >= wanted { Standing::Installed } else { Standing::Not(format!("{newest} installed")) }
+    }
+
+    /// What an install that was interrupted left behind, for people.
+    pub(crate) fn half_done(&self) -> Vec<String> {
+        self.duplicates().map(|(name, _)| format!("{name} is there in two versions")).collect()
+    }
+
+    /// Where each of these packages stands, by name.
+    pub(crate) fn standings(&self, packages: &[Package]) -> BTreeMap<String, Standing> {
+        packages.iter().map(|package| (package.name.clone(), self.standing(package))).collect()
     }
 
     /// What is installed in more than one version and must not be, with all but its newest version.

@@ -1,5 +1,7 @@
 //! Who holds the package manager. It is asked, not waited for: the wait has to end with the order's window.
 
+use crate::back_end::BackEndError;
+use crate::programs::Programs;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fs::{self, File};
@@ -18,8 +20,15 @@ pub(crate) struct Locks {
 }
 
 impl Locks {
-    pub(crate) fn new(pid_files: Vec<PathBuf>, database: PathBuf) -> Self {
+    fn new(pid_files: Vec<PathBuf>, database: PathBuf) -> Self {
         Self { pid_files, database }
+    }
+
+    /// Those of a package manager with these files, and of rpm where this machine has its database.
+    pub(crate) async fn of(programs: &Programs, pid_files: &[&str]) -> Result<Self, BackEndError> {
+        let folder = super::says(programs, "%{_dbpath}").await?;
+        let pid_files = pid_files.iter().map(PathBuf::from).collect();
+        Ok(Self::new(pid_files, PathBuf::from(folder).join(".rpm.lock")))
     }
 
     /// Waits until nobody holds any.
