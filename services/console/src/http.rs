@@ -1,8 +1,8 @@
 //! JSON and live events over HTTP, for browsers and scripts. The JSON is the protobuf API's own mapping.
 
 use crate::view::View;
-use crate::{arm, caller, events, foreign, service};
-use axum::extract::{Path, Query, State};
+use crate::{arm, events, foreign, service};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use nightshift_event_log::{EventLog, ReadError, Recorded};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::json::event_json;
 use nightshift_runtime::Host;
+use nightshift_runtime::access::{self, Access, Caller};
 use nightshift_runtime::status::invalid;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -26,9 +27,14 @@ struct Door {
 }
 
 /// Everything that HTTP serves. Who asks is found out before anything else is done.
-pub(crate) fn router(arm: arm::Door, log: Arc<dyn EventLog>, host_names: Vec<String>) -> Router {
+pub(crate) fn router(
+    arm: arm::Door,
+    log: Arc<dyn EventLog>,
+    access: Access,
+    host_names: Vec<String>,
+) -> Router {
     let host = arm.host.clone();
-    Router::new()
+    let served = Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/openapi.json", get(openapi))
         .route("/v1/vms", get(vms))
@@ -37,8 +43,8 @@ pub(crate) fn router(arm: arm::Door, log: Arc<dyn EventLog>, host_names: Vec<Str
         .route("/v1/rollouts/{rollout}", get(rollout))
         .route("/v1/events/{partition}", get(live_events))
         .with_state(Door { host, log })
-        .fallback_service(arm::router(arm))
-        .layer(middleware::from_fn(caller::identify))
+        .fallback_service(arm::router(arm));
+    access::guard(served, access::Door::Http, access)
         .layer(middleware::from_fn_with_state(Arc::from(host_names), foreign::refuse))
 }
 
@@ -58,26 +64,35 @@ struct Page {
 
 async fn vms(
     State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
     Query(page): Query<Page>,
 ) -> Result<Json<api::ListVmsResponse>, Refused> {
     let Page { region, page_size, page_token } = page;
     let request = api::ListVmsRequest { region, page_size, page_token };
-    Ok(Json(service::list_vms(&door.host, request).await?))
+    Ok(Json(service::list_vms(&door.host, caller, request).await?))
 }
 
-async fn vm(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<api::VmView>, Refused> {
-    Ok(Json(service::get_vm(&door.host, VmId::new(id).map_err(invalid)?).await?))
+async fn vm(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<api::VmView>, Refused> {
+    Ok(Json(service::get_vm(&door.host, caller, VmId::new(id).map_err(invalid)?).await?))
 }
 
-async fn rollouts(State(door): State<Door>) -> Result<Json<api::ListRolloutsResponse>, Refused> {
-    Ok(Json(api::ListRolloutsResponse { rollouts: service::list_rollouts(&door.host).await? }))
+async fn rollouts(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<api::ListRolloutsResponse>, Refused> {
+    Ok(Json(api::ListRolloutsResponse { rollouts: service::list_rollouts(&door.host, caller).await? }))
 }
 
 async fn rollout(
     State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<api::RolloutView>, Refused> {
-    Ok(Json(service::get_rollout(&door.host, RolloutId::new(id).map_err(invalid)?).await?))
+    Ok(Json(service::get_rollout(&door.host, caller, RolloutId::new(id).map_err(invalid)?).await?))
 }
 
 /// A partition as server-sent events, from the beginning or from where the browser's `Last-Event-ID` says.
@@ -115,6 +130,8 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match self.0.code() {
             Code::InvalidArgument => StatusCode::BAD_REQUEST,
+            Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Code::PermissionDenied => StatusCode::FORBIDDEN,
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::FailedPrecondition => StatusCode::CONFLICT,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -1,7 +1,6 @@
 //! console is people's door: it reads everything and decides nothing.
 
 mod arm;
-mod caller;
 mod events;
 mod foreign;
 mod http;
@@ -51,6 +50,7 @@ impl Default for Settings {
 /// Starts the view, its HTTP, and offers its gRPC.
 pub async fn build(context: Context<Settings>) -> anyhow::Result<Service> {
     let listen = context.settings.http_listen;
+    context.access.allow_listening("service.http_listen", listen)?;
     let http =
         TcpListener::bind(listen).await.with_context(|| format!("service.http_listen = \"{listen}\""))?;
     build_on(context, http).await
@@ -71,7 +71,7 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     let host = host::start(setup, &mut tasks).await?;
     let owners = Connections::to(&context.settings.owners).context("service.owners")?;
     let arm = arm::Door { host: host.clone(), owners, secure: false };
-    let router = http::router(arm, context.log.clone(), context.settings.host_names);
+    let router = http::router(arm, context.log.clone(), context.access.clone(), context.settings.host_names);
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
     let ended = context.shutdown.clone().cancelled_owned();
     tasks.spawn(async move { Ok(axum::serve(http, router).with_graceful_shutdown(ended).await?) });

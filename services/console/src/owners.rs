@@ -2,8 +2,10 @@
 
 use nightshift_protocol::api::v1::agent_service_client::AgentServiceClient;
 use nightshift_protocol::api::v1::fleet_service_client::FleetServiceClient;
+use nightshift_runtime::access::{Bearer, Caller};
 use serde::Deserialize;
 use std::time::Duration;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
 /// A wish that took longer is tried again by its caller: every one of them may be.
@@ -26,6 +28,9 @@ impl Default for Owners {
     }
 }
 
+/// Calls in the caller's own name: with their token, which the owner checks again.
+type InTheirName = InterceptedService<Channel, Bearer>;
+
 /// Connections to the owners; made when they are first needed, and again when they broke.
 #[derive(Clone)]
 pub(crate) struct Connections {
@@ -38,12 +43,12 @@ impl Connections {
         Ok(Self { planner: connect(&owners.planner)?, gateway: connect(&owners.gateway)? })
     }
 
-    pub(crate) fn fleet(&self) -> FleetServiceClient<Channel> {
-        FleetServiceClient::new(self.planner.clone())
+    pub(crate) fn fleet(&self, caller: &Caller) -> FleetServiceClient<InTheirName> {
+        FleetServiceClient::with_interceptor(self.planner.clone(), caller.bearer())
     }
 
-    pub(crate) fn agents(&self) -> AgentServiceClient<Channel> {
-        AgentServiceClient::new(self.gateway.clone())
+    pub(crate) fn agents(&self, caller: &Caller) -> AgentServiceClient<InTheirName> {
+        AgentServiceClient::with_interceptor(self.gateway.clone(), caller.bearer())
     }
 }
 
