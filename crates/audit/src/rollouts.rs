@@ -228,6 +228,7 @@ pub(crate) fn about(event: &Event) -> Option<&RolloutId> {
         | Event::RolloutCompleted { rollout, .. }
         | Event::PolicyChanged { rollout, .. }
         | Event::PhaseApproved { rollout, .. }
+        | Event::BakeWatchRequested { rollout, .. }
         | Event::PatchesCertified { rollout, .. }
         | Event::PatchBarred { rollout, .. } => Some(rollout),
         _ => None,

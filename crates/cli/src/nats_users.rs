@@ -55,7 +55,11 @@ pub const USERS: [User; 7] = [
     User {
         name: nightshift_health_monitor::NAME,
         // What others report to its gRPC it passes on as signals.
-        writes: &["nightshift.v1.region.*.health.>", "nightshift.signals.v1.>"],
+        writes: &[
+            "nightshift.v1.region.*.health.>",
+            "nightshift.v1.region.*.bake.>",
+            "nightshift.signals.v1.>",
+        ],
         hears: &["nightshift.signals.v1.>", "nightshift.reports.v1.>"],
     },
     User {

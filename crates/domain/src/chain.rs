@@ -62,7 +62,7 @@ impl TryFrom<String> for Partition {
 /// What an event is about: one subject of its partition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Aggregate {
-    /// The kind: `vm`, `subscription`, `topology`, `rollout`, `run`, `agent` or `health`.
+    /// The kind: `vm`, `subscription`, `topology`, `rollout`, `run`, `agent`, `health` or `bake`.
     pub kind: String,
     /// Which one of the kind.
     pub id: String,
@@ -118,6 +118,11 @@ impl Chain {
     /// The chain of a VM's health verdicts.
     pub fn health(region: &RegionName, vm: &VmId) -> Self {
         Chain::Of(region.clone(), Aggregate { kind: "health".into(), id: vm.to_string() })
+    }
+
+    /// The chain of what the queries say of a region while its phase bakes.
+    pub fn bake(region: &RegionName, rollout: &RolloutId) -> Self {
+        Chain::Of(region.clone(), Aggregate { kind: "bake".into(), id: rollout.to_string() })
     }
 }
 

@@ -7,12 +7,12 @@ use crate::agent::{AgentIdentity, InstallReport, RefusedOrder, Requirement};
 use crate::fleet::{Feature, Vm};
 use crate::halt::HaltEvidence;
 use crate::health::{Baseline, Signal};
-use crate::id::{OrderId, RegionName, RolloutId, SubscriptionId, VmId};
+use crate::id::{OrderId, RegionName, RolloutId, SourceName, SubscriptionId, VmId};
 use crate::layout::{Member, StageKey, StepKey};
 use crate::mind::Time;
 use crate::patch::{Assessment, Blame, PatchTally};
 use crate::plan::PlannedPhase;
-use crate::policy::Policy;
+use crate::policy::{Policy, Query};
 use crate::rhythm::Rhythm;
 use crate::rollout::{Actor, Tally};
 use crate::selection::PackageVersion;
@@ -95,6 +95,17 @@ pub enum Event {
     PolicyChanged { rollout: RolloutId, policy: Policy, actor: Actor },
     /// A person lets a phase start, where the policy asks for that.
     PhaseApproved { rollout: RolloutId, phase: u32, actor: Actor },
+    /// All regions of the phase have ended: until its bake is over the health-monitor asks these queries about them, and
+    /// says of each region what came of it. Watches are numbered within the rollout.
+    BakeWatchRequested {
+        rollout: RolloutId,
+        phase: u32,
+        watch: u32,
+        regions: Vec<RegionName>,
+        queries: Vec<Query>,
+        silence_seconds: u32,
+        until: Time,
+    },
     /// The versions that this phase installed and that proved healthy, as far as they were not certified before.
     PatchesCertified { rollout: RolloutId, phase: u32, patches: Vec<PackageVersion> },
     /// Failures gathered on one version: no further order installs it, the rest goes on.
@@ -194,6 +205,14 @@ pub enum Event {
     HealthFailed { vm: VmId, order: OrderId, signal: Signal },
     /// No signal said either, in time. Unknown is never success.
     HealthUnknown { vm: VmId, order: OrderId, why: String },
+
+    // ---- partition region.R, aggregate bake.<rollout>, written by health-monitor
+    /// Every query was well when the region's phase had baked.
+    BakeConfirmed { rollout: RolloutId, phase: u32, watch: u32 },
+    /// A query was over its limit as often as fails the phase.
+    BakeFailed { rollout: RolloutId, phase: u32, watch: u32, query: SourceName, ailment: String },
+    /// A query said nothing in time. Unknown is never success.
+    BakeUnknown { rollout: RolloutId, phase: u32, watch: u32, why: String },
 }
 
 impl Event {
@@ -225,6 +244,7 @@ impl Event {
             | RolloutCompleted { rollout, .. }
             | PolicyChanged { rollout, .. }
             | PhaseApproved { rollout, .. }
+            | BakeWatchRequested { rollout, .. }
             | PatchesCertified { rollout, .. }
             | PatchBarred { rollout, .. } => ("rollout", rollout.to_string()),
             RhythmDeclared { .. } => ("rhythm", "monthly".to_owned()),
@@ -264,6 +284,9 @@ impl Event {
             | HealthConfirmed { vm, .. }
             | HealthFailed { vm, .. }
             | HealthUnknown { vm, .. } => ("health", vm.to_string()),
+            BakeConfirmed { rollout, .. } | BakeFailed { rollout, .. } | BakeUnknown { rollout, .. } => {
+                ("bake", rollout.to_string())
+            }
         };
         Aggregate { kind: kind.to_owned(), id }
     }

@@ -5,7 +5,7 @@ use crate::analysis::Finding;
 use crate::explain::Reason;
 use crate::mind::Time;
 use crate::policy::{Approvals, Budget};
-use crate::rollout::{Phase, PhaseState, Rollout};
+use crate::rollout::{Baking, Phase, PhaseState, Rollout};
 use serde::{Deserialize, Serialize};
 
 /// One thing that a gate waits for.
@@ -81,6 +81,7 @@ pub fn phase_gate(rollout: &Rollout, number: u32, phase: &Phase, now: Time) -> V
         conditions.push(Condition::new(Met, "GateWaived", "a person accepted how it stands"));
     } else {
         conditions.extend(judged(rollout, phase));
+        conditions.extend(bake_queries(rollout, number, phase, now));
     }
     conditions.push(bake(rollout, phase, now));
     conditions
@@ -120,6 +121,18 @@ fn judged(rollout: &Rollout, phase: &Phase) -> Vec<Condition> {
         });
     }
     conditions
+}
+
+/// What the policy's queries say of the regions while the phase bakes, where it asks any.
+fn bake_queries(rollout: &Rollout, number: u32, phase: &Phase, now: Time) -> Option<Condition> {
+    use ConditionState::{Closed, Met, Waits};
+    let (state, sentence, until) = match rollout.baking(number, phase, now) {
+        Baking::Unasked => return None,
+        Baking::Waits(until) => (Waits, "its queries are asked until it has baked".to_owned(), until),
+        Baking::Confirmed => (Met, "its queries were well when it had baked".to_owned(), None),
+        Baking::Closed(why) => (Closed, format!("while it baked: {why}"), None),
+    };
+    Some(Condition { state, reason: Reason::new("BakeQueries", sentence, until) })
 }
 
 fn bake(rollout: &Rollout, phase: &Phase, now: Time) -> Condition {

@@ -3,6 +3,7 @@
 //! Signals are heard, not recorded: after a restart the monitor listens anew, and does not call a machine silent
 //! before it has listened for as long as silence takes.
 
+mod bake;
 mod heard;
 mod questions;
 mod rules;
@@ -19,6 +20,7 @@ use crate::health::{Baseline, Signal};
 use crate::id::{RegionName, RolloutId, VmId};
 use crate::mind::{Decision, Fact, Follow, Mind, Time};
 use crate::topology::Topology;
+use bake::Bakes;
 use chrono::Duration;
 use heard::Heard;
 use questions::Asked;
@@ -46,6 +48,8 @@ pub struct Monitor {
     watches: BTreeMap<VmId, Watch>,
     /// From when on a verdict on each watch is possible: no decision looks at the others.
     agenda: BTreeSet<(Time, VmId)>,
+    /// Regions whose phase bakes under queries, by region and rollout.
+    bakes: BTreeMap<RegionName, BTreeMap<RolloutId, Bakes>>,
     #[serde(skip)]
     asked: Asked,
     #[serde(skip)]
@@ -73,6 +77,7 @@ impl Default for Monitor {
             runs: BTreeMap::new(),
             watches: BTreeMap::new(),
             agenda: BTreeSet::new(),
+            bakes: BTreeMap::new(),
             asked: Asked::default(),
             listening_since: None,
         }
@@ -91,7 +96,7 @@ impl Mind for Monitor {
             (None, Event::VmRemoved { vm }) => {
                 self.patients.remove(vm);
             }
-            (None, _) => {}
+            (None, event) => self.apply_of_rollouts(event),
             (Some(region), event) => self.apply_of_region(&region, event, fact.at),
         }
     }
@@ -101,17 +106,19 @@ impl Mind for Monitor {
             let event = self.verdict(vm, watch, now)?;
             Some(Decision { chain: Chain::health(&watch.region, vm), events: vec![event] })
         });
-        verdicts.collect()
+        verdicts.chain(self.decide_bakes(now)).collect()
     }
 
     fn next_wake(&self, now: Time) -> Option<Time> {
         let due = self.ready(now).flat_map(|(vm, watch)| self.due(vm, watch)).filter(|at| *at > now);
-        due.chain(self.agenda.iter().map(|(at, _)| *at).find(|at| *at > now)).min()
+        let of_bakes = self.bakes_due().filter(|at| *at > now);
+        due.chain(of_bakes).chain(self.agenda.iter().map(|(at, _)| *at).find(|at| *at > now)).min()
     }
 
     fn follows(&self) -> Vec<Follow> {
         let regions = self.topology.regions.keys().filter(|region| self.is_mine(region)).cloned();
-        std::iter::once(Follow::all(Partition::Fleet))
+        [Follow::all(Partition::Fleet), Follow::all(Partition::Rollout)]
+            .into_iter()
             .chain(regions.map(|region| Follow::all(Partition::Region(region))))
             .collect()
     }
@@ -230,6 +237,9 @@ impl Monitor {
             Event::VmSettled { vm, .. } | Event::VmSkipped { vm, .. } | Event::VmDeferred { vm, .. } => {
                 self.forget(vm);
             }
+            Event::BakeConfirmed { rollout, watch, .. }
+            | Event::BakeFailed { rollout, watch, .. }
+            | Event::BakeUnknown { rollout, watch, .. } => self.answered(region, rollout, *watch),
             _ => {}
         }
     }

@@ -10,7 +10,7 @@ mod wishes;
 
 use crate::event::{Chain, Event, Partition};
 use crate::fleet::Fleet;
-use crate::id::RolloutId;
+use crate::id::{RegionName, RolloutId};
 use crate::mind::{Decision, Fact, Follow, Mind, Time};
 use crate::policy::{Approvals, OnFailure};
 use crate::rhythm::Rhythm;
@@ -73,17 +73,21 @@ impl Mind for Planner {
         let of_rollouts = open.flat_map(|rollout| {
             let baked = rollout.current_phase().and_then(|(_, phase)| phase.ended());
             let baked = baked.map(|ended| ended + rollout.policy.bake);
-            baked.into_iter().chain([rollout.deadline()]).chain(turns::catch_ups_due(rollout))
+            let asked = rollout.bake_overdue();
+            baked.into_iter().chain(asked).chain([rollout.deadline()]).chain(turns::catch_ups_due(rollout))
         });
         let monthly = self.rhythm.as_ref().and_then(|rhythm| rhythm.next(now));
         of_rollouts.chain(monthly).filter(|at| *at > now).min()
     }
 
     fn follows(&self) -> Vec<Follow> {
-        let runs = self.fleet.topology.regions.keys();
+        let regions = self.fleet.topology.regions.keys();
+        let of_region = |region: &RegionName| {
+            ["run", "bake"].map(|kind| Follow::kind(Partition::Region(region.clone()), kind))
+        };
         [Follow::all(Partition::Fleet), Follow::all(Partition::Rollout)]
             .into_iter()
-            .chain(runs.map(|region| Follow::kind(Partition::Region(region.clone()), "run")))
+            .chain(regions.flat_map(of_region))
             .collect()
     }
 }
@@ -190,6 +194,10 @@ fn about_rollout(event: &Event) -> Option<&RolloutId> {
         | Event::RunHalted { rollout, .. }
         | Event::ControlsJudged { rollout, .. }
         | Event::RunStarted { rollout, .. }
+        | Event::BakeWatchRequested { rollout, .. }
+        | Event::BakeConfirmed { rollout, .. }
+        | Event::BakeFailed { rollout, .. }
+        | Event::BakeUnknown { rollout, .. }
         | Event::RunCompleted { rollout, .. } => Some(rollout),
         _ => None,
     }

@@ -6,7 +6,7 @@ mod validate;
 mod validate_sources;
 
 pub use budget::{Budget, Budgets};
-pub use sources::{Check, InvalidLimit, Limit, Need, NoData, Probe, Query, Reporter, Scope};
+pub use sources::{Check, During, InvalidLimit, Limit, Need, NoData, Probe, Query, Reporter, Scope};
 pub use validate::InvalidPolicy;
 
 use crate::analysis::Analysis;

@@ -1,9 +1,11 @@
 //! One rollout: its phases, the turns of its regions, the gate of each phase. Facts only; who decides is
 //! [`crate::planner`].
 
+mod bake;
 mod evidence;
 mod turn;
 
+pub use bake::{Bakes, Baking};
 pub use evidence::{Evidence, Tried};
 pub use turn::{Phase, PhaseState, Turn};
 
@@ -132,6 +134,8 @@ pub struct Rollout {
     pub evidence_of_halt: HaltEvidence,
     /// See there.
     pub halted_phase: Option<u32>,
+    /// What the policy's queries say while a phase bakes.
+    pub bakes: Bakes,
 }
 
 impl Rollout {
@@ -150,6 +154,7 @@ impl Rollout {
             evidence: Evidence::default(),
             evidence_of_halt: HaltEvidence::default(),
             halted_phase: None,
+            bakes: Bakes::default(),
         }
     }
 
@@ -215,6 +220,10 @@ impl Rollout {
                 turn.comparison.control_well += well;
             }),
             Event::StepEnded { tally, patches, .. } => self.evidence.step_ended(*tally, patches),
+            Event::BakeWatchRequested { .. }
+            | Event::BakeConfirmed { .. }
+            | Event::BakeFailed { .. }
+            | Event::BakeUnknown { .. } => self.bakes.apply(at, region, event),
             _ => {}
         }
     }
@@ -276,6 +285,7 @@ impl Rollout {
     /// Failures of the phase under way count anew.
     fn retry(&mut self, regions: &[RegionName], at: Time) {
         self.status = Status::Running;
+        self.bakes.try_again();
         if let Some(phase) = self.phases.iter_mut().find(|phase| phase.state != PhaseState::Passed) {
             phase.try_again();
         }

@@ -1,5 +1,6 @@
 //! One running instance of a service: a mind, and its own late view of the log.
 
+use crate::Faults;
 use crate::attention::Attention;
 use crate::tape::{Entry, Tape};
 use chrono::Duration;
@@ -195,6 +196,22 @@ impl Service {
 
     pub fn head(&self, chain: &Chain) -> u64 {
         self.progress.heads.get(chain).copied().unwrap_or(0)
+    }
+
+    /// A monitor asks what its policies want to know. The monitoring system of this world has hours in which it does not
+    /// answer, and others in which everything looks ill, where anything ever goes wrong.
+    pub fn ask(&mut self, now: Time, faults: Faults) {
+        let clock = self.clock(now);
+        let AnyMind::Monitor(monitor) = &mut self.mind else { return };
+        let hour = now.timestamp() / 3_600;
+        let goes_wrong = faults.wishes > 0;
+        if goes_wrong && hour % 37 == 0 {
+            return;
+        }
+        let value = if goes_wrong && hour % 41 == 0 { 1.0 } else { 0.0 };
+        for question in monitor.questions(clock) {
+            monitor.answer(&question, clock, Some(value), clock);
+        }
     }
 
     pub fn decide(&mut self, now: Time) -> Vec<Decision> {

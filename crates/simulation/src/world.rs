@@ -200,6 +200,7 @@ impl World {
         }
         for _ in 0..100 {
             self.services[index].read_on(&mut self.rng, &self.tape, self.now);
+            self.services[index].ask(self.now, self.faults);
             let decisions = self.services[index].decide(self.now);
             let mut appended = false;
             for decision in decisions {

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 use chrono::Duration;
-use nightshift_domain::policy::{Budgets, Policy};
+use nightshift_domain::policy::{Budgets, Policy, Query};
 use nightshift_domain::rhythm::Rhythm;
 use nightshift_domain::{Event, RolloutId, Time};
 use nightshift_simulation::world::World;
@@ -36,6 +36,7 @@ fn policy(rng: &mut StdRng) -> Policy {
             nightshift_domain::policy::Approvals::Never
         },
         analysis: rng.random_bool(0.3).then(Default::default),
+        queries: if rng.random_bool(0.3) { queries() } else { Vec::new() },
         patches: if rng.random_bool(0.3) {
             nightshift_domain::policy::PatchChoice::Certified
         } else {
@@ -43,6 +44,15 @@ fn policy(rng: &mut StdRng) -> Policy {
         },
         ..Policy::default()
     }
+}
+
+/// One of the soaks, one of the phases' bakes.
+fn queries() -> Vec<Query> {
+    let text = r#"[
+        {"name": "errors", "promql": "errors", "above": 0.5, "scope": "step", "failures": 20},
+        {"name": "orders", "promql": "orders", "above": 0.5, "scope": "phase", "during": "bake", "failures": 3}
+    ]"#;
+    serde_json::from_str(text).unwrap()
 }
 
 fn seeds(test: &str, few: u64) -> Vec<u64> {

@@ -94,12 +94,8 @@ impl Prometheus {
         let query = question.name().clone();
         match answer {
             Ok(number) => {
-                let signals = question.answer(clock.now(), number);
-                let hear = move |monitor: &mut Monitor, now| {
-                    for signal in signals {
-                        monitor.hear(signal, now);
-                    }
-                };
+                let at = clock.now();
+                let hear = move |monitor: &mut Monitor, now| monitor.answer(&question, at, number, now);
                 // The service is ending: fine.
                 drop(host.tell(hear).await);
             }

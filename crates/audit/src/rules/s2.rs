@@ -2,6 +2,7 @@
 //! health gate has passed and, where the policy asks for it, a person approved. Regions have their first turn in their
 //! phase, and later ones one after another. All by position in partition `rollout`.
 
+mod bake;
 mod gate;
 
 use crate::Record;
@@ -43,6 +44,8 @@ struct Phases<'h, 'a> {
     turns: BTreeMap<&'a RegionName, Vec<Turn<'a>>>,
     /// Regions that a person took out.
     skipped: BTreeMap<&'a RegionName, &'a Record>,
+    /// Wishes to ask queries while a phase bakes, in their order.
+    watches: Vec<bake::Watch<'a>>,
 }
 
 struct Turn<'a> {
@@ -69,6 +72,7 @@ impl<'h, 'a> Phases<'h, 'a> {
             accepted: BTreeMap::new(),
             turns: BTreeMap::new(),
             skipped: BTreeMap::new(),
+            watches: Vec::new(),
         }
     }
 
@@ -112,6 +116,9 @@ impl<'h, 'a> Phases<'h, 'a> {
             }
             Event::PhaseFailed { phase, .. } => {
                 self.failed.insert(*phase, record);
+            }
+            Event::BakeWatchRequested { phase, watch, queries, .. } => {
+                self.watches.push(bake::Watch { record, phase: *phase, watch: *watch, queries });
             }
             Event::RolloutRetried { regions, .. } => self.retry(regions),
             Event::RegionSkipped { region, .. } => {

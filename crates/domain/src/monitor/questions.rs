@@ -2,13 +2,14 @@
 //! an answer is a signal of, is decided here.
 
 use super::Monitor;
+use super::bake::Bake;
 use super::rules::Rules;
 use super::watch::{Watch, WatchState};
 use crate::health::{Signal, Source};
-use crate::id::{RolloutId, SourceName, VmId};
+use crate::id::{RegionName, RolloutId, SourceName, VmId};
 use crate::layout::StepKey;
 use crate::mind::Time;
-use crate::policy::{NoData, Query, Scope};
+use crate::policy::{Query, Scope};
 use chrono::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,8 @@ pub struct Question {
     pub promql: String,
     query: Query,
     vms: BTreeSet<VmId>,
+    /// Regions whose phase bakes, that it was asked about.
+    bakes: BTreeSet<(RegionName, RolloutId)>,
 }
 
 /// What the variables of a query stand for.
@@ -41,17 +44,17 @@ struct Places {
     zones: BTreeSet<String>,
     regions: BTreeSet<String>,
     phase: u32,
+    bakes: BTreeSet<(RegionName, RolloutId)>,
 }
 
 impl Monitor {
     /// What is to be asked now, and counts as asked from now on.
     pub fn questions(&mut self, now: Time) -> Vec<Question> {
-        // Most runs ask nothing: no look at their watches then.
-        if self.runs.values().flat_map(BTreeMap::values).all(|rules| rules.queries.is_empty()) {
-            return Vec::new();
-        }
         let mut due: BTreeMap<Key, (Query, Places)> = BTreeMap::new();
-        for (vm, watch) in self.watches.iter().filter(|(_, watch)| self.is_mine(&watch.region)) {
+        // Most runs ask nothing: no look at their watches then.
+        let asks = self.runs.values().flat_map(BTreeMap::values).any(|rules| !rules.queries.is_empty());
+        let watches = asks.then_some(&self.watches).into_iter().flatten();
+        for (vm, watch) in watches.filter(|(_, watch)| self.is_mine(&watch.region)) {
             // While the order is at work nobody waits for an answer.
             let Some(rules) = self.rules(&watch.region, &watch.rollout) else { continue };
             if watch.state == WatchState::Open {
@@ -66,13 +69,38 @@ impl Monitor {
                 places.add(vm, watch, rules);
             }
         }
+        for (region, rollout, bake) in self.baking() {
+            for query in &bake.queries {
+                let key = key_of_bake(region, rollout, bake, query);
+                if self.asked.is_due(&key, query.interval, now) {
+                    let (_, places) = due.entry(key).or_insert_with(|| (query.clone(), Places::default()));
+                    places.regions.insert(region.to_string());
+                    places.phase = bake.phase + 1;
+                    places.bakes.insert((region.clone(), rollout.clone()));
+                }
+            }
+        }
         self.asked.forget_before(now - Duration::days(1));
         let ask = |(key, (query, places)): (Key, (Query, Places))| {
             let promql = places.put_into(&query.promql, &key.rollout);
             self.asked.0.insert(key, now);
-            Question { promql, query, vms: places.vms }
+            Question { promql, query, vms: places.vms, bakes: places.bakes }
         };
         due.into_iter().map(ask).collect()
+    }
+
+    /// What an answer means: a signal of each VM that was asked for, and a word on each region that bakes. `None` if the
+    /// monitoring system knows no number; if it does not answer at all, nothing was heard, and this is not to be called.
+    pub fn answer(&mut self, question: &Question, at: Time, value: Option<f64>, now: Time) {
+        let Question { query, vms, bakes, .. } = question;
+        let Some(ailment) = query.says(value) else { return };
+        for vm in vms {
+            let source = Source::Query(query.name.clone());
+            self.hear(Signal::of(source, vm.clone(), at, ailment.clone()), now);
+        }
+        for (region, rollout) in bakes {
+            self.hear_of_bake(region, rollout, &query.name, at, ailment.as_ref());
+        }
     }
 }
 
@@ -80,20 +108,6 @@ impl Question {
     /// The query's name.
     pub fn name(&self) -> &SourceName {
         &self.query.name
-    }
-
-    /// What an answer means: a signal of each VM that was asked for. `None` if the monitoring system knows no number; if it
-    /// does not answer at all, nothing was heard, and this is not to be called.
-    pub fn answer(&self, at: Time, value: Option<f64>) -> Vec<Signal> {
-        let ailment = match (value.filter(|value| !value.is_nan()), self.query.no_data) {
-            (Some(value), _) => self.query.ailment(value),
-            (None, NoData::Unknown) => return Vec::new(),
-            (None, NoData::Well) => None,
-            (None, NoData::Ill) => Some("no data".to_owned()),
-        };
-        let source = Source::Query(self.query.name.clone());
-        let signal = |vm: &VmId| Signal::of(source.clone(), vm.clone(), at, ailment.clone());
-        self.vms.iter().map(signal).collect()
     }
 }
 
@@ -145,6 +159,14 @@ fn key(vm: &VmId, watch: &Watch, rules: &Rules, query: &Query) -> Key {
         Scope::Phase => rules.phase.to_string(),
     };
     Key { rollout: watch.rollout.clone(), query: query.name.clone(), about }
+}
+
+fn key_of_bake(region: &RegionName, rollout: &RolloutId, bake: &Bake, query: &Query) -> Key {
+    let about = match query.scope {
+        Scope::Region => format!("bake of {region}"),
+        _ => format!("bake of phase {}", bake.phase),
+    };
+    Key { rollout: rollout.clone(), query: query.name.clone(), about }
 }
 
 fn zone(step: &StepKey) -> Option<String> {

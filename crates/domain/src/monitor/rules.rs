@@ -25,7 +25,8 @@ impl Rules {
     pub fn of(policy: &Policy, phase: u32) -> Self {
         let probes = policy.probes.iter().map(|p| (Source::Probe(p.name.clone()), p.need, p.failures));
         let reports = policy.reports.iter().map(|r| (Source::Report(r.name.clone()), r.need, r.failures));
-        let queries = policy.queries.iter().map(|q| (Source::Query(q.name.clone()), q.need, q.failures));
+        let of_soak = || policy.queries.iter().filter(|query| query.is_of_soak());
+        let queries = of_soak().map(|q| (Source::Query(q.name.clone()), q.need, q.failures));
         let mut required = vec![(Source::Agent, 1)];
         let mut advisory = Vec::new();
         for (source, need, failures) in probes.chain(reports).chain(queries) {
@@ -39,7 +40,7 @@ impl Rules {
             silence_seconds: policy.silence.num_seconds(),
             required,
             advisory,
-            queries: policy.queries.clone(),
+            queries: of_soak().cloned().collect(),
             phase,
             steps: BTreeMap::new(),
         }

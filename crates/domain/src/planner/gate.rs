@@ -6,7 +6,7 @@ use crate::halt::HaltEvidence;
 use crate::id::RolloutId;
 use crate::mind::Time;
 use crate::patch::PatchTally;
-use crate::rollout::{Phase, Rollout};
+use crate::rollout::{Baking, Phase, Rollout};
 use crate::selection::PackageVersion;
 use std::collections::BTreeMap;
 
@@ -20,8 +20,13 @@ pub(super) fn gate(id: &RolloutId, rollout: &Rollout, number: u32, phase: &Phase
         let halted = Event::RolloutHalted { rollout: id.clone(), phase: number, region: None, why, evidence };
         return vec![failed, halted];
     }
+    if let Some(asked) = rollout.bake_to_ask_for(id, number, phase) {
+        return vec![asked];
+    }
     let baked = phase.ended().is_some_and(|ended| now >= ended + rollout.policy.bake);
-    if !baked {
+    let baking = rollout.baking(number, phase, now);
+    let queried = phase.gate_waived || matches!(baking, Baking::Unasked | Baking::Confirmed);
+    if !baked || !queried {
         return Vec::new();
     }
     let mut events = vec![Event::PhasePassed { rollout: id.clone(), phase: number, tally }];

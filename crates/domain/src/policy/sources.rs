@@ -92,6 +92,9 @@ pub struct Query {
     /// Whether a verdict waits for it.
     #[serde(default)]
     pub need: Need,
+    /// When it is asked.
+    #[serde(default)]
+    pub during: During,
     /// How often it is asked.
     #[serde(with = "seconds", rename = "interval_seconds", default = "half_a_minute")]
     pub interval: Duration,
@@ -115,6 +118,19 @@ pub enum Scope {
     Region,
     /// The phase; of each of its regions the watched VMs.
     Phase,
+}
+
+/// When a query is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum During {
+    /// Before the patch of each watched VM, and while it soaks.
+    #[default]
+    Soak,
+    /// While the phase bakes, when nobody soaks any more: its gate waits for the answer.
+    Bake,
+    /// Both.
+    Both,
 }
 
 /// What the absence of an answer means.
@@ -174,6 +190,27 @@ impl From<Limit> for f64 {
 }
 
 impl Query {
+    /// Whether verdicts on VMs go by it.
+    pub fn is_of_soak(&self) -> bool {
+        self.during != During::Bake
+    }
+
+    /// Whether the gate of a phase goes by it.
+    pub fn is_of_bake(&self) -> bool {
+        self.during != During::Soak
+    }
+
+    /// What an answer says: `None` if nothing, as that of a system that knows no number where that means nothing;
+    /// else what ails, or that nothing does.
+    pub fn says(&self, value: Option<f64>) -> Option<Option<String>> {
+        match (value.filter(|value| !value.is_nan()), self.no_data) {
+            (Some(value), _) => Some(self.ailment(value)),
+            (None, NoData::Unknown) => None,
+            (None, NoData::Well) => Some(None),
+            (None, NoData::Ill) => Some(Some("no data".to_owned())),
+        }
+    }
+
     /// What ails whoever this number was measured of; `None` if nothing. A number too large to be compared exactly is over
     /// every limit on its side.
     pub fn ailment(&self, value: f64) -> Option<String> {

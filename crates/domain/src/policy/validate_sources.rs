@@ -1,7 +1,7 @@
 //! The bounds of probes, reporters and queries.
 
 use super::Policy;
-use super::sources::{Check, Probe};
+use super::sources::{Check, Need, Probe, Query, Scope};
 use super::validate::{Checked, good};
 use chrono::Duration;
 use std::collections::BTreeSet;
@@ -58,8 +58,30 @@ impl Policy {
             good(fits, &field("promql"), &query.promql, "must be 1 to 4096 characters")?;
             let limited = query.above.is_some() || query.below.is_some();
             good(limited, &field("above"), "absent", "must be given, or `below`: a query needs a limit")?;
+            self.check_bake(query)?;
         }
         Ok(())
+    }
+
+    /// While a phase bakes no VM, step or zone is watched: such a query is about regions or the phase, and decides.
+    fn check_bake(&self, query: &Query) -> Checked {
+        if !query.is_of_bake() {
+            return Ok(());
+        }
+        let field = |field: &str| format!("queries.{}.{field}", query.name);
+        let whole = matches!(query.scope, Scope::Region | Scope::Phase);
+        let must = "must be region or phase for a query that is asked while the phase bakes";
+        good(whole, &field("scope"), format!("{:?}", query.scope).to_lowercase(), must)?;
+        let named = ["$vm", "$step", "$zone"].into_iter().find(|name| query.promql.contains(name));
+        let must = "must name no VM, step or zone where the query is asked while the phase bakes";
+        good(named.is_none(), &field("promql"), named.unwrap_or_default(), must)?;
+        let required = query.need == Need::Required;
+        good(
+            required,
+            &field("need"),
+            "advisory",
+            "must be required where the query is asked while the phase bakes",
+        )
     }
 
     /// What comes more seldom than silence is always old.
@@ -104,6 +126,24 @@ mod tests {
             Ok(policy) => policy.validate().map_or_else(|error| error.to_string(), |()| "valid".to_owned()),
             Err(error) => error.to_string(),
         }
+    }
+
+    #[test]
+    fn a_query_of_a_bake_is_about_regions_or_the_phase_and_decides() {
+        let of_bake = |rest: &str, promql: &str| {
+            error(
+                "queries",
+                &format!(r#"{{"name": "q", "promql": "{promql}", "above": 1, "during": "bake"{rest}}}"#),
+            )
+        };
+        assert_eq!(of_bake(r#", "scope": "phase""#, "errors{region=~'$region'}"), "valid");
+        assert_eq!(of_bake(r#", "scope": "region""#, "up"), "valid");
+        let scope = of_bake("", "up");
+        assert!(scope.contains("queries.q.scope") && scope.contains("region or phase"), "{scope}");
+        let named = of_bake(r#", "scope": "phase""#, "errors{vm=~'$vms'}");
+        assert!(named.contains("queries.q.promql") && named.contains("$vm"), "{named}");
+        let advisory = of_bake(r#", "scope": "phase", "need": "advisory""#, "up");
+        assert!(advisory.contains("queries.q.need"), "{advisory}");
     }
 
     #[test]

@@ -11,7 +11,8 @@ use nightshift_domain::policy::Policy;
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::Window;
 use nightshift_domain::{
-    Event, Fact, Mind as _, OrderId, Partition, RegionName, RolloutId, SourceName, SubscriptionId, Time, VmId,
+    Event, Fact, Follow, Mind as _, OrderId, Partition, RegionName, RolloutId, SourceName, SubscriptionId,
+    Time, VmId,
 };
 use proptest::prelude::*;
 
@@ -342,7 +343,8 @@ fn a_signal_of_a_stranger_is_not_kept() {
 fn a_shard_decides_for_its_own_regions_only() {
     let mut patched = patched(AGENT_ALONE).of(Some([RegionName::new("east").unwrap()].into()));
     assert_eq!(first_word(&mut patched, arrivals("agent 1..40/1 ill")), None);
-    assert!(patched.follows().iter().all(|follow| follow.partition == Partition::Fleet));
+    let of_region = |follow: &Follow| matches!(follow.partition, Partition::Region(_));
+    assert!(!patched.follows().iter().any(of_region));
 }
 
 /// Of every scope once; what is asked, and what an answer is.
@@ -394,10 +396,11 @@ fn an_answer_is_a_signal_and_no_data_is_what_the_policy_says() {
         let mut monitor = monitor(&policy);
         request(&mut monitor, 0);
         let question = monitor.questions(minute(0)).pop().unwrap();
-        let signals = question.answer(minute(1), value);
-        let ailments: Vec<Option<&str>> = signals.iter().map(|signal| signal.ailment.as_deref()).collect();
-        assert_eq!(ailments, said.into_iter().collect::<Vec<_>>(), "{no_data} {value:?}");
-        assert!(signals.iter().all(|signal| signal.source == source("errors") && signal.vm == vm()));
+        monitor.answer(&question, minute(1), value, minute(1));
+        let view = monitor.health(&vm()).unwrap();
+        let heard = view.sources.iter().find(|known| known.source == source("errors"));
+        let heard = heard.and_then(|heard| heard.newest.as_ref()).map(|signal| signal.ailment.as_deref());
+        assert_eq!(heard, said, "{no_data} {value:?}");
     }
 }
 

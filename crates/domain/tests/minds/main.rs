@@ -8,6 +8,7 @@
 
 mod analysis;
 mod assessments;
+mod bake;
 mod catch_up;
 mod certificates;
 mod changes;

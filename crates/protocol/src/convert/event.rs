@@ -153,6 +153,9 @@ events! {
     RolloutCompleted { rollout: id, tally: message }
     PolicyChanged { rollout: id, policy: message, actor: message }
     PhaseApproved { rollout: id, phase: copy, actor: message }
+    BakeWatchRequested {
+        rollout: id, phase: copy, watch: copy, regions: ids, queries: messages, silence_seconds: copy, until: moment
+    }
     PatchesCertified { rollout: id, phase: copy, patches: messages }
     PatchBarred { rollout: id, patch: message, failed: copy, tried: copy, why: text }
     RhythmDeclared { rhythm: optional_message, actor: message }
@@ -191,4 +194,7 @@ events! {
     HealthConfirmed { vm: id, order: id }
     HealthFailed { vm: id, order: id, signal: message }
     HealthUnknown { vm: id, order: id, why: text }
+    BakeConfirmed { rollout: id, phase: copy, watch: copy }
+    BakeFailed { rollout: id, phase: copy, watch: copy, query: id, ailment: text }
+    BakeUnknown { rollout: id, phase: copy, watch: copy, why: text }
 }

@@ -3,7 +3,7 @@
 use super::policy::seconds;
 use super::{DecodeError, Result, enumeration, id, known, missing};
 use crate::events::v1 as wire;
-use nightshift_domain::policy::{Check, Limit, Probe, Query, Reporter};
+use nightshift_domain::policy::{Check, During, Limit, Probe, Query, Reporter};
 
 enumeration! {
     nightshift_domain::policy::Need => Need { Required = Required, Advisory = Advisory }
@@ -84,6 +84,7 @@ impl From<&Query> for wire::Query {
             need: wire::Need::from(query.need).into(),
             interval_seconds: query.interval.num_seconds(),
             failures: query.failures,
+            during: said(query.during).into(),
         }
     }
 }
@@ -101,6 +102,25 @@ impl TryFrom<wire::Query> for Query {
             need: known::<wire::Need, _>(query.need, "need")?,
             interval: seconds(query.interval_seconds, "interval_seconds")?,
             failures: query.failures,
+            during: during(query.during)?,
         })
+    }
+}
+
+/// Said only where it is not while machines soak: a log that is older than the field says nothing.
+fn said(during: During) -> wire::QueryDuring {
+    match during {
+        During::Soak => wire::QueryDuring::Unspecified,
+        During::Bake => wire::QueryDuring::Bake,
+        During::Both => wire::QueryDuring::Both,
+    }
+}
+
+fn during(said: i32) -> Result<During> {
+    match wire::QueryDuring::try_from(said) {
+        Ok(wire::QueryDuring::Unspecified) => Ok(During::Soak),
+        Ok(wire::QueryDuring::Bake) => Ok(During::Bake),
+        Ok(wire::QueryDuring::Both) => Ok(During::Both),
+        Err(_) => Err(DecodeError::new("during", format!("{said} is not a known value"))),
     }
 }

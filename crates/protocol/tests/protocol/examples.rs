@@ -114,6 +114,11 @@ fn rollout() -> Vec<Event> {
     let policy = Policy { bake: Duration::hours(1), ..Policy::default() };
     let planned = PlannedRegion { region: region(), vms: 10, why: "the smallest".into() };
     let r = || rollout.clone();
+    let baked = r#"{"queries": [
+        {"name": "errors", "promql": "rate(errors[5m])", "above": 0.05, "scope": "phase", "during": "bake"},
+        {"name": "orders", "promql": "rate(orders[5m])", "below": 10, "scope": "region", "during": "both"}
+    ]}"#;
+    let baked: Policy = serde_json::from_str(baked).unwrap();
     vec![
         Event::RolloutRequested { rollout: r(), policy, actor: actor() },
         Event::RolloutPlanned { rollout: r(), phases: vec![PlannedPhase { regions: vec![planned] }] },
@@ -150,6 +155,15 @@ fn rollout() -> Vec<Event> {
             actor: actor(),
         },
         Event::PhaseApproved { rollout: r(), phase: 1, actor: actor() },
+        Event::BakeWatchRequested {
+            rollout: rollout_id(),
+            phase: 1,
+            watch: 2,
+            regions: vec![region()],
+            queries: baked.queries,
+            silence_seconds: 900,
+            until: at("2026-01-14T12:00:00Z"),
+        },
         Event::PatchesCertified { rollout: r(), phase: 0, patches: vec![package()] },
         Event::PatchBarred { rollout: r(), patch: package(), failed: 3, tried: 4, why: "3 of 4".into() },
         Event::RhythmDeclared { rhythm: Some(Rhythm::default()), actor: actor() },
@@ -368,5 +382,19 @@ fn health() -> Vec<Event> {
         Event::HealthFailed { vm: vm(), order: order_id(), signal },
         Event::HealthFailed { vm: vm(), order: order_id(), signal: queried },
         Event::HealthUnknown { vm: vm(), order: order_id(), why: "no signal".into() },
+        Event::BakeConfirmed { rollout: rollout_id(), phase: 1, watch: 2 },
+        Event::BakeFailed {
+            rollout: rollout_id(),
+            phase: 1,
+            watch: 3,
+            query: SourceName::new("errors").unwrap(),
+            ailment: "0.06 is above 0.05".into(),
+        },
+        Event::BakeUnknown {
+            rollout: rollout_id(),
+            phase: 1,
+            watch: 4,
+            why: "nothing from query errors".into(),
+        },
     ]
 }

@@ -11,12 +11,13 @@ use nightshift_domain::{RegionName, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl<'a> Phases<'_, 'a> {
-    pub(super) fn may_pass(&self, phase: u32, record: &Record, findings: &mut Findings) {
+    pub(super) fn may_pass(&self, phase: u32, record: &'a Record, findings: &mut Findings) {
         self.has_ended(phase, record, findings);
         self.has_baked(phase, record, findings);
         if self.waived(phase) {
             return;
         }
+        self.was_well_while_it_baked(phase, record, findings);
         let budget = self.policy.map_or(self.history.default_policy.budgets.phase, |(_, p)| p.budgets.phase);
         let accepted = self.accepted.get(&phase).copied().unwrap_or_default();
         let verdict = |what, failed: usize, ordered: usize| {
@@ -131,7 +132,7 @@ impl<'a> Phases<'_, 'a> {
     }
 
     /// The regions of the phase, but those that a person took out.
-    fn counted(&self, phase: u32) -> impl Iterator<Item = &'a RegionName> {
+    pub(super) fn counted(&self, phase: u32) -> impl Iterator<Item = &'a RegionName> {
         let regions = self.regions(phase).into_iter().flatten();
         regions.filter(|region| !self.skipped.contains_key(region))
     }
