@@ -1,13 +1,16 @@
 //! JSON and live events over HTTP, for browsers and scripts. The JSON is the protobuf API's own mapping.
 
+use crate::caller::Caller;
+use crate::overview::{self, Watcher};
+use crate::owners::Connections;
 use crate::view::View;
-use crate::{arm, caller, events, foreign, service};
+use crate::{arm, caller, events, foreign, page, service, wishes};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Extension, Json, Router, middleware};
 use futures::stream::{Stream, StreamExt as _};
 use nightshift_domain::{Partition, RolloutId, VmId};
 use nightshift_event_log::{EventLog, ReadError, Recorded};
@@ -19,32 +22,51 @@ use serde::Deserialize;
 use std::sync::Arc;
 use tonic::{Code, Status};
 
+/// What every answer is made of.
 #[derive(Clone)]
-struct Door {
-    host: Host<View>,
-    log: Arc<dyn EventLog>,
+pub(crate) struct Door {
+    pub(crate) host: Host<View>,
+    pub(crate) watcher: Watcher,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) owners: Connections,
 }
 
 /// Everything that HTTP serves. Who asks is found out before anything else is done.
-pub(crate) fn router(arm: arm::Door, log: Arc<dyn EventLog>, host_names: Vec<String>) -> Router {
-    let host = arm.host.clone();
+pub(crate) fn router(
+    arm: arm::Door,
+    watcher: Watcher,
+    log: Arc<dyn EventLog>,
+    host_names: Vec<String>,
+) -> Router {
+    let door = Door { host: arm.host.clone(), watcher, log, owners: arm.owners.clone() };
     Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/openapi.json", get(openapi))
         .route("/v1/vms", get(vms))
         .route("/v1/vms/{vm}", get(vm))
-        .route("/v1/rollouts", get(rollouts))
+        .route("/v1/rollouts", get(rollouts).post(wishes::start))
         .route("/v1/rollouts/{rollout}", get(rollout))
         .route("/v1/events/{partition}", get(live_events))
-        .with_state(Door { host, log })
+        .route("/v1/overview", get(get_overview))
+        .route("/v1/overview/live", get(live_overview))
+        .route("/v1/me", get(me))
+        .merge(wishes::router())
+        .with_state(door)
         .fallback_service(arm::router(arm))
         .layer(middleware::from_fn(caller::identify))
+        // Whoever may look at nothing is still shown where to sign in.
+        .merge(page::router())
         .layer(middleware::from_fn_with_state(Arc::from(host_names), foreign::refuse))
 }
 
 /// What [`crate::arm`] serves; kept by hand, and held to by a test that tries it all.
 async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], include_str!("../openapi.json"))
+}
+
+/// As whom the caller's wishes go into the log.
+async fn me(Extension(caller): Extension<Caller>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "name": caller.name }))
 }
 
 #[derive(Deserialize)]
@@ -80,6 +102,35 @@ async fn rollout(
     Ok(Json(service::get_rollout(&door.host, RolloutId::new(id).map_err(invalid)?).await?))
 }
 
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Shown {
+    rollout: String,
+}
+
+async fn get_overview(
+    State(door): State<Door>,
+    Query(Shown { rollout }): Query<Shown>,
+) -> Result<Json<api::GetOverviewResponse>, Refused> {
+    let request = api::GetOverviewRequest { rollout, at: None };
+    Ok(Json(service::get_overview(&door.watcher, request).await?))
+}
+
+/// The overview as server-sent events: all of it, or what changed since the browser's `Last-Event-ID`.
+async fn live_overview(
+    State(door): State<Door>,
+    Query(Shown { rollout }): Query<Shown>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<SseEvent, axum::Error>>>, Refused> {
+    let after = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let overviews = overview::watch(door.watcher, service::named(&rollout)?, after);
+    let events = overviews.map(|overview| {
+        let overview = overview.map_err(axum::Error::new)?;
+        SseEvent::default().event("overview").id(overview.id.clone()).json_data(overview)
+    });
+    Ok(Sse::new(events))
+}
+
 /// A partition as server-sent events, from the beginning or from where the browser's `Last-Event-ID` says.
 async fn live_events(
     State(door): State<Door>,
@@ -103,7 +154,7 @@ fn sse_event(event: Result<Recorded, ReadError>) -> Result<SseEvent, axum::Error
 }
 
 /// A refusal as HTTP says it.
-struct Refused(Status);
+pub(crate) struct Refused(Status);
 
 impl From<Status> for Refused {
     fn from(status: Status) -> Self {
@@ -115,6 +166,8 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match self.0.code() {
             Code::InvalidArgument => StatusCode::BAD_REQUEST,
+            Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Code::PermissionDenied => StatusCode::FORBIDDEN,
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::FailedPrecondition => StatusCode::CONFLICT,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -2,16 +2,21 @@
 
 mod arm;
 mod caller;
+mod changes;
+mod deeds;
 mod events;
 mod foreign;
 mod http;
 mod index;
 mod operations;
 mod owners;
+mod overview;
+mod page;
 mod patching;
 mod service;
 mod view;
 mod views;
+mod wishes;
 
 pub use owners::Owners;
 
@@ -19,6 +24,7 @@ use anyhow::Context as _;
 use nightshift_runtime::host::{self, Setup};
 use nightshift_runtime::snapshot::Snapshots;
 use nightshift_runtime::{Context, Service};
+use overview::Watcher;
 use owners::Connections;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -71,9 +77,10 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     let host = host::start(setup, &mut tasks).await?;
     let owners = Connections::to(&context.settings.owners).context("service.owners")?;
     let arm = arm::Door { host: host.clone(), owners, secure: false };
-    let router = http::router(arm, context.log.clone(), context.settings.host_names);
+    let watcher = Watcher::of(host);
+    let router = http::router(arm, watcher.clone(), context.log.clone(), context.settings.host_names);
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
     let ended = context.shutdown.clone().cancelled_owned();
     tasks.spawn(async move { Ok(axum::serve(http, router).with_graceful_shutdown(ended).await?) });
-    Ok(Service { routes: service::routes(host, context.log, context.shutdown), tasks })
+    Ok(Service { routes: service::routes(watcher, context.log, context.shutdown), tasks })
 }

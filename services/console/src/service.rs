@@ -1,5 +1,6 @@
 //! The gRPC of the console.
 
+use crate::overview::{self, Watcher};
 use crate::view::View;
 use crate::{events, views};
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -21,12 +22,14 @@ const DEFAULT_PAGE: usize = 1_000;
 /// A watcher is shown the newest state this often, however much happens in between.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-pub(crate) fn routes(host: Host<View>, log: Arc<dyn EventLog>, shutdown: CancellationToken) -> Routes {
-    Routes::new(ConsoleServiceServer::new(Console { host, log, shutdown }))
+pub(crate) fn routes(watcher: Watcher, log: Arc<dyn EventLog>, shutdown: CancellationToken) -> Routes {
+    let host = watcher.host.clone();
+    Routes::new(ConsoleServiceServer::new(Console { host, watcher, log, shutdown }))
 }
 
 struct Console {
     host: Host<View>,
+    watcher: Watcher,
     log: Arc<dyn EventLog>,
     shutdown: CancellationToken,
 }
@@ -73,6 +76,24 @@ impl ConsoleService for Console {
         let first = get_rollout(&self.host, id.clone()).await?;
         let ended = self.shutdown.clone().cancelled_owned();
         Ok(Response::new(watch(self.host.clone(), id, first).take_until(ended).boxed()))
+    }
+
+    async fn get_overview(
+        &self,
+        request: Request<api::GetOverviewRequest>,
+    ) -> Answer<api::GetOverviewResponse> {
+        Ok(Response::new(get_overview(&self.watcher, request.into_inner()).await?))
+    }
+
+    type WatchOverviewStream = BoxStream<'static, Result<api::WatchOverviewResponse, Status>>;
+
+    async fn watch_overview(
+        &self,
+        request: Request<api::WatchOverviewRequest>,
+    ) -> Answer<Self::WatchOverviewStream> {
+        let api::WatchOverviewRequest { rollout, after } = request.into_inner();
+        let overviews = overview::watch(self.watcher.clone(), named(&rollout)?, &after);
+        Ok(Response::new(overviews.take_until(self.shutdown.clone().cancelled_owned()).boxed()))
     }
 
     type ReadEventsStream = BoxStream<'static, Result<api::ReadEventsResponse, Status>>;
@@ -133,12 +154,37 @@ pub(crate) async fn list_rollouts(host: &Host<View>) -> Result<Vec<api::RolloutV
 }
 
 pub(crate) async fn get_rollout(host: &Host<View>, id: RolloutId) -> Result<api::RolloutView, Status> {
-    let unknown = refused(&Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\"")));
+    let unknown = no_rollout(&id);
     let look = move |view: &View, now| {
         let rollout = view.planner.rollouts.get(&id)?;
         Some(views::rollout(view, &id, rollout, now))
     };
     host.look(look).await?.ok_or(unknown)
+}
+
+pub(crate) async fn get_overview(
+    watcher: &Watcher,
+    request: api::GetOverviewRequest,
+) -> Result<api::GetOverviewResponse, Status> {
+    let named = named(&request.rollout)?;
+    let kept = watcher.kept.clone();
+    let look = move |view: &View, now| overview::overview(view, named.as_ref(), now, &kept);
+    let found = watcher.host.look(look).await?.ok_or_else(|| no_rollout(&request.rollout))?;
+    Ok(overview_response(found))
+}
+
+fn overview_response(found: overview::Overview) -> api::GetOverviewResponse {
+    let regions = found.regions.into_iter().map(|(_, region)| Arc::unwrap_or_clone(region)).collect();
+    api::GetOverviewResponse { overview: Some(found.head), regions }
+}
+
+/// The rollout of a request that may leave it open.
+pub(crate) fn named(rollout: &str) -> Result<Option<RolloutId>, Status> {
+    (!rollout.is_empty()).then(|| RolloutId::new(rollout).map_err(invalid)).transpose()
+}
+
+pub(crate) fn no_rollout(id: impl std::fmt::Display) -> Status {
+    refused(&Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\"")))
 }
 
 /// The rollout now and again until it has come to its end, or halts.

@@ -1,5 +1,7 @@
 //! Everything, folded from the log by the same code that the services decide on; the console only looks at it.
 
+use crate::changes::Changes;
+use crate::deeds::Deeds;
 use crate::index::Index;
 use crate::operations::Operations;
 use crate::patching::Patching;
@@ -26,6 +28,11 @@ pub(crate) struct View {
     pub(crate) operations: Operations,
     /// When what they do began and ended.
     pub(crate) patching: Patching,
+    /// Who wished what of rollouts.
+    pub(crate) deeds: Deeds,
+    /// Which region changed when.
+    #[serde(skip)]
+    pub(crate) changes: Changes,
 }
 
 /// What one VM's agent said.
@@ -49,6 +56,8 @@ impl Mind for View {
     fn apply(&mut self, fact: &Fact) {
         self.planner.apply(fact);
         self.coordinator.apply(fact);
+        self.changes.apply(fact);
+        self.deeds.apply(fact);
         self.index.apply(&fact.event);
         self.patching.apply(fact);
         self.operations.apply(fact);
