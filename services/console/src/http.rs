@@ -1,7 +1,7 @@
 //! JSON and live events over HTTP, for browsers and scripts. The JSON is the protobuf API's own mapping.
 
 use crate::caller::Caller;
-use crate::overview::{self, Watcher};
+use crate::desk::{self, Desk};
 use crate::owners::Connections;
 use crate::view::View;
 use crate::{arm, caller, events, foreign, page, service, wishes};
@@ -13,32 +13,33 @@ use axum::routing::get;
 use axum::{Extension, Json, Router, middleware};
 use futures::stream::{Stream, StreamExt as _};
 use nightshift_domain::{Partition, RolloutId, VmId};
-use nightshift_event_log::{EventLog, ReadError, Recorded};
+use nightshift_event_log::{ReadError, Recorded};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::json::event_json;
 use nightshift_runtime::Host;
 use nightshift_runtime::status::invalid;
 use serde::Deserialize;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 /// What every answer is made of.
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) host: Host<View>,
-    pub(crate) watcher: Watcher,
-    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) desk: Desk,
     pub(crate) owners: Connections,
+    pub(crate) shutdown: CancellationToken,
 }
 
 /// Everything that HTTP serves. Who asks is found out before anything else is done.
 pub(crate) fn router(
     arm: arm::Door,
-    watcher: Watcher,
-    log: Arc<dyn EventLog>,
+    desk: Desk,
+    shutdown: CancellationToken,
     host_names: Vec<String>,
 ) -> Router {
-    let door = Door { host: arm.host.clone(), watcher, log, owners: arm.owners.clone() };
+    let door = Door { host: arm.host.clone(), desk, owners: arm.owners.clone(), shutdown };
     Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/openapi.json", get(openapi))
@@ -47,8 +48,9 @@ pub(crate) fn router(
         .route("/v1/rollouts", get(rollouts).post(wishes::start))
         .route("/v1/rollouts/{rollout}", get(rollout))
         .route("/v1/events/{partition}", get(live_events))
-        .route("/v1/overview", get(get_overview))
-        .route("/v1/overview/live", get(live_overview))
+        .route("/v1/vms/{vm}/explain", get(explain))
+        .route("/v1/vms/{vm}/health", get(health))
+        .merge(desk::http::router())
         .route("/v1/me", get(me))
         .merge(wishes::router())
         .with_state(door)
@@ -76,19 +78,35 @@ struct Page {
     region: String,
     page_size: u32,
     page_token: String,
+    filter: String,
 }
 
 async fn vms(
     State(door): State<Door>,
     Query(page): Query<Page>,
 ) -> Result<Json<api::ListVmsResponse>, Refused> {
-    let Page { region, page_size, page_token } = page;
-    let request = api::ListVmsRequest { region, page_size, page_token };
+    let Page { region, page_size, page_token, filter } = page;
+    let request = api::ListVmsRequest { region, page_size, page_token, filter };
     Ok(Json(service::list_vms(&door.host, request).await?))
 }
 
 async fn vm(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<api::VmView>, Refused> {
     Ok(Json(service::get_vm(&door.host, VmId::new(id).map_err(invalid)?).await?))
+}
+
+async fn explain(
+    State(door): State<Door>,
+    Path(id): Path<String>,
+) -> Result<Json<api::ExplainVmResponse>, Refused> {
+    Ok(Json(service::explain_vm(&door.host, VmId::new(id).map_err(invalid)?).await?))
+}
+
+/// As the health-monitor knows the VM.
+async fn health(
+    State(door): State<Door>,
+    Path(vm): Path<String>,
+) -> Result<Json<api::GetVmHealthResponse>, Refused> {
+    Ok(Json(door.owners.health().get_vm_health(api::GetVmHealthRequest { vm }).await?.into_inner()))
 }
 
 async fn rollouts(State(door): State<Door>) -> Result<Json<api::ListRolloutsResponse>, Refused> {
@@ -100,35 +118,6 @@ async fn rollout(
     Path(id): Path<String>,
 ) -> Result<Json<api::RolloutView>, Refused> {
     Ok(Json(service::get_rollout(&door.host, RolloutId::new(id).map_err(invalid)?).await?))
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct Shown {
-    rollout: String,
-}
-
-async fn get_overview(
-    State(door): State<Door>,
-    Query(Shown { rollout }): Query<Shown>,
-) -> Result<Json<api::GetOverviewResponse>, Refused> {
-    let request = api::GetOverviewRequest { rollout, at: None };
-    Ok(Json(service::get_overview(&door.watcher, request).await?))
-}
-
-/// The overview as server-sent events: all of it, or what changed since the browser's `Last-Event-ID`.
-async fn live_overview(
-    State(door): State<Door>,
-    Query(Shown { rollout }): Query<Shown>,
-    headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<SseEvent, axum::Error>>>, Refused> {
-    let after = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let overviews = overview::watch(door.watcher, service::named(&rollout)?, after);
-    let events = overviews.map(|overview| {
-        let overview = overview.map_err(axum::Error::new)?;
-        SseEvent::default().event("overview").id(overview.id.clone()).json_data(overview)
-    });
-    Ok(Sse::new(events))
 }
 
 /// A partition as server-sent events, from the beginning or from where the browser's `Last-Event-ID` says.
@@ -143,8 +132,9 @@ async fn live_events(
         Some(Ok(Ok(position))) => position,
         Some(_) => return Err(invalid("Last-Event-ID: not a position").into()),
     };
-    let events = events::read(door.log, partition, after, true).await.map_err(service::unreadable)?;
-    Ok(Sse::new(events.map(sse_event)).keep_alive(KeepAlive::default()))
+    let events = events::read(door.desk.log, partition, after, true).await.map_err(service::unreadable)?;
+    let events = events.map(sse_event).take_until(door.shutdown.cancelled_owned());
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
 fn sse_event(event: Result<Recorded, ReadError>) -> Result<SseEvent, axum::Error> {

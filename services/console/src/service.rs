@@ -1,14 +1,19 @@
 //! The gRPC of the console.
 
-use crate::overview::{self, Watcher};
+use crate::desk::Desk;
+use crate::desk::grpc::Looks;
+use crate::search::Filter;
 use crate::view::View;
 use crate::{events, views};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use nightshift_domain::explain::explain;
+use nightshift_domain::fleet::Vm;
 use nightshift_domain::{Partition, Refusal, RolloutId, VmId};
 use nightshift_event_log::{EventLog, ReadError, Recorded};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::console_service_server::{ConsoleService, ConsoleServiceServer};
+use nightshift_protocol::api::v1::lookback_service_server::LookbackServiceServer;
+use nightshift_protocol::api::v1::overview_service_server::OverviewServiceServer;
 use nightshift_runtime::Host;
 use nightshift_runtime::status::{invalid, refused};
 use std::ops::Bound;
@@ -22,14 +27,16 @@ const DEFAULT_PAGE: usize = 1_000;
 /// A watcher is shown the newest state this often, however much happens in between.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-pub(crate) fn routes(watcher: Watcher, log: Arc<dyn EventLog>, shutdown: CancellationToken) -> Routes {
-    let host = watcher.host.clone();
-    Routes::new(ConsoleServiceServer::new(Console { host, watcher, log, shutdown }))
+pub(crate) fn routes(desk: Desk, shutdown: CancellationToken) -> Routes {
+    let (host, log) = (desk.watcher.host.clone(), desk.log.clone());
+    let looks = Looks { desk, shutdown: shutdown.clone() };
+    Routes::new(ConsoleServiceServer::new(Console { host, log, shutdown }))
+        .add_service(OverviewServiceServer::new(looks.clone()))
+        .add_service(LookbackServiceServer::new(looks))
 }
 
 struct Console {
     host: Host<View>,
-    watcher: Watcher,
     log: Arc<dyn EventLog>,
     shutdown: CancellationToken,
 }
@@ -51,9 +58,7 @@ impl ConsoleService for Console {
 
     async fn explain_vm(&self, request: Request<api::ExplainVmRequest>) -> Answer<api::ExplainVmResponse> {
         let id = VmId::new(request.into_inner().vm).map_err(invalid)?;
-        let look = move |view: &View, now| explain(&id, &view.planner, &view.coordinator, now);
-        let reasons = self.host.look(look).await?.reasons.into_iter().map(views::reason).collect();
-        Ok(Response::new(api::ExplainVmResponse { reasons }))
+        Ok(Response::new(explain_vm(&self.host, id).await?))
     }
 
     async fn list_rollouts(&self, _: Request<api::ListRolloutsRequest>) -> Answer<api::ListRolloutsResponse> {
@@ -76,24 +81,6 @@ impl ConsoleService for Console {
         let first = get_rollout(&self.host, id.clone()).await?;
         let ended = self.shutdown.clone().cancelled_owned();
         Ok(Response::new(watch(self.host.clone(), id, first).take_until(ended).boxed()))
-    }
-
-    async fn get_overview(
-        &self,
-        request: Request<api::GetOverviewRequest>,
-    ) -> Answer<api::GetOverviewResponse> {
-        Ok(Response::new(get_overview(&self.watcher, request.into_inner()).await?))
-    }
-
-    type WatchOverviewStream = BoxStream<'static, Result<api::WatchOverviewResponse, Status>>;
-
-    async fn watch_overview(
-        &self,
-        request: Request<api::WatchOverviewRequest>,
-    ) -> Answer<Self::WatchOverviewStream> {
-        let api::WatchOverviewRequest { rollout, after } = request.into_inner();
-        let overviews = overview::watch(self.watcher.clone(), named(&rollout)?, &after);
-        Ok(Response::new(overviews.take_until(self.shutdown.clone().cancelled_owned()).boxed()))
     }
 
     type ReadEventsStream = BoxStream<'static, Result<api::ReadEventsResponse, Status>>;
@@ -128,13 +115,19 @@ pub(crate) async fn list_vms(
         "" => Bound::Unbounded,
         token => Bound::Excluded(VmId::new(token).map_err(invalid)?),
     };
-    let list = move |view: &View, _| {
-        let vms = view.planner.fleet.vms.range((after, Bound::Unbounded)).map(|(_, vm)| vm);
-        let mut wanted = vms.filter(|vm| request.region.is_empty() || vm.region.as_str() == request.region);
+    let filter = Filter::parse(&request.filter).map_err(invalid)?;
+    let list = move |view: &View, now| {
+        let fleet = &view.planner.fleet;
+        let fits = |vm: &Vm| {
+            (request.region.is_empty() || vm.region.as_str() == request.region) && filter.fits(view, vm, now)
+        };
+        let all = request.region.is_empty() && filter.is_empty();
+        let total = if all { fleet.vms.len() } else { fleet.vms.values().filter(|vm| fits(vm)).count() };
+        let mut wanted = fleet.vms.range((after, Bound::Unbounded)).map(|(_, vm)| vm).filter(|vm| fits(vm));
         let vms: Vec<_> = wanted.by_ref().take(size).map(|vm| views::vm(view, vm)).collect();
         let last = vms.last().and_then(|vm| vm.vm.as_ref()).map(|vm| vm.id.clone());
         let next_page_token = last.filter(|_| wanted.next().is_some()).unwrap_or_default();
-        api::ListVmsResponse { vms, next_page_token }
+        api::ListVmsResponse { vms, next_page_token, total: u32::try_from(total).unwrap_or(u32::MAX) }
     };
     Ok(host.look(list).await?)
 }
@@ -143,6 +136,12 @@ pub(crate) async fn get_vm(host: &Host<View>, id: VmId) -> Result<api::VmView, S
     let unknown = refused(&Refusal::new("VmNotFound", format!("VM \"{id}\" is not in the fleet")));
     let look = move |view: &View, _| view.planner.fleet.vms.get(&id).map(|vm| views::vm(view, vm));
     host.look(look).await?.ok_or(unknown)
+}
+
+pub(crate) async fn explain_vm(host: &Host<View>, id: VmId) -> Result<api::ExplainVmResponse, Status> {
+    let look = move |view: &View, now| explain(&id, &view.planner, &view.coordinator, now);
+    let reasons = host.look(look).await?.reasons.into_iter().map(views::reason).collect();
+    Ok(api::ExplainVmResponse { reasons })
 }
 
 pub(crate) async fn list_rollouts(host: &Host<View>) -> Result<Vec<api::RolloutView>, Status> {
@@ -160,22 +159,6 @@ pub(crate) async fn get_rollout(host: &Host<View>, id: RolloutId) -> Result<api:
         Some(views::rollout(view, &id, rollout, now))
     };
     host.look(look).await?.ok_or(unknown)
-}
-
-pub(crate) async fn get_overview(
-    watcher: &Watcher,
-    request: api::GetOverviewRequest,
-) -> Result<api::GetOverviewResponse, Status> {
-    let named = named(&request.rollout)?;
-    let kept = watcher.kept.clone();
-    let look = move |view: &View, now| overview::overview(view, named.as_ref(), now, &kept);
-    let found = watcher.host.look(look).await?.ok_or_else(|| no_rollout(&request.rollout))?;
-    Ok(overview_response(found))
-}
-
-fn overview_response(found: overview::Overview) -> api::GetOverviewResponse {
-    let regions = found.regions.into_iter().map(|(_, region)| Arc::unwrap_or_clone(region)).collect();
-    api::GetOverviewResponse { overview: Some(found.head), regions }
 }
 
 /// The rollout of a request that may leave it open.

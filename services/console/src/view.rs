@@ -5,6 +5,8 @@ use crate::deeds::Deeds;
 use crate::index::Index;
 use crate::operations::Operations;
 use crate::patching::Patching;
+use crate::promise::Promises;
+use crate::timeline::Timelines;
 use nightshift_domain::agent::{AgentIdentity, InstallReport, Requirement};
 use nightshift_domain::coordinator::Coordinator;
 use nightshift_domain::patch::Assessment;
@@ -30,6 +32,10 @@ pub(crate) struct View {
     pub(crate) patching: Patching,
     /// Who wished what of rollouts.
     pub(crate) deeds: Deeds,
+    /// Regions over nights.
+    pub(crate) timelines: Timelines,
+    /// Since when each machine waits for its patches.
+    pub(crate) promise: Promises,
     /// Which region changed when.
     #[serde(skip)]
     pub(crate) changes: Changes,
@@ -58,6 +64,8 @@ impl Mind for View {
         self.coordinator.apply(fact);
         self.changes.apply(fact);
         self.deeds.apply(fact);
+        self.timelines.apply(fact);
+        self.promise.apply(fact);
         self.index.apply(&fact.event);
         self.patching.apply(fact);
         self.operations.apply(fact);

@@ -11,6 +11,11 @@ use nightshift_domain::{RegionName, RolloutId, Time, VmId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
 
+/// Where a VM stands in the newest rollout that knows it; unspecified if none does.
+pub(crate) fn standing(view: &View, vm: &Vm) -> api::VmProgress {
+    newest_run(view, &vm.id, &vm.region).map(|(_, standing)| progress(standing)).unwrap_or_default()
+}
+
 /// One VM with its patch status.
 pub(crate) fn vm(view: &View, vm: &Vm) -> api::VmView {
     let fleet = &view.planner.fleet;
