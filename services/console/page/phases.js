@@ -1,23 +1,25 @@
 // The rollout as phases of regions, each region as cells.
 import { html } from "./html.js";
-import { conditionState, inWords, mostUrgent, number, phaseState, Shape, STATES, sum } from "./states.js";
+import { conditionState, inWords, isOver, mostUrgent, number, phaseState, Shape, STATES, sum } from "./states.js";
 import { moment, until } from "./times.js";
 
-/** With more regions than this, phases in which nothing happens are folded up. */
+/** With more regions than this, only phases in which something happens are folded out. */
 const MANY = 12;
 
 export function Phases({ overview, regions }) {
   const many = Object.keys(regions).length > MANY;
+  const over = isOver(overview.state);
   return html`<section class="phases" aria-label="Phases">
-    ${overview.phases.map((phase) => html`<${Phase} key=${phase.number} phase=${phase} regions=${regions} rollout=${overview.rollout} many=${many} />`)}
+    ${overview.phases.map((phase) => html`<${Phase} key=${phase.number} phase=${phase} regions=${regions} rollout=${overview.rollout} many=${many} over=${over} />`)}
   </section>`;
 }
 
 const MOVING = ["PHASE_STATE_RUNNING", "PHASE_STATE_BAKING", "PHASE_STATE_FAILED"];
 
-function Phase({ phase, regions, rollout, many }) {
+function Phase({ phase, regions, rollout, many, over }) {
   const { word, shape } = phaseState(phase.state);
-  const open = !many || MOVING.includes(phase.state);
+  // What is done makes room for what moves; a person who folds it out, or in, is not contradicted before it changes.
+  const open = MOVING.includes(phase.state) || (!many && (over || word === "waiting"));
   return html`
     <details class="phase ${word}" open=${open}>
       <summary><h2><${Shape} id=${shape} /> Phase ${phase.number}: ${word}</h2>

@@ -31,6 +31,8 @@ export function inWords(counts) {
 
 export const sum = (counts) => counts.reduce((all, count) => all + count, 0);
 
+export const machines = (count) => (count === 1 ? "1 machine" : `${number(count)} machines`);
+
 export const number = (count) => count.toLocaleString("en-GB");
 
 export function Shape({ id, label }) {

@@ -3,7 +3,7 @@ import { Actions } from "./act.js";
 import { html } from "./html.js";
 import { connection, overview, regions } from "./live.js";
 import { Phases } from "./phases.js";
-import { inWords, isOver, number, rolloutState, Shape, STATES, sum } from "./states.js";
+import { inWords, isOver, machines, number, rolloutState, Shape, STATES, sum } from "./states.js";
 import { moment, now, since, span, until } from "./times.js";
 import { Windows } from "./windows.js";
 
@@ -65,18 +65,18 @@ function Waits({ overview }) {
   const needed = condition.state === "CONDITION_STATE_CLOSED";
   return html`<p class="waits"><b>${needed ? "A person is needed" : "Waits"}:</b> ${condition.sentence}${condition.until &&
     html`, <time dateTime=${condition.until}>${until(condition.until)}</time>`}
-    · deadline ${until(overview.deadline)}</p>`;
+    <span class="quiet"> · deadline ${until(overview.deadline)}</span></p>`;
 }
 
 function Evidence({ overview }) {
   const { failed, vms, signals, inCommon, comparison } = overview.evidence;
   return html`
     <div class="evidence">
-      ${failed > 0 && html`<h2>${number(failed)} machines failed</h2>
+      ${failed > 0 && html`<h2>${machines(failed)} failed</h2>
       <p>${vms.map((vm, place) => html`${place > 0 && ", "}<a href="#/vm/${vm}">${vm}</a>`)}${failed > vms.length && html`, and
         <a href="#/fleet?q=${encodeURIComponent(`state:failed region:${overview.haltedRegion || "*"}`)}">more</a>`}</p>`}
       ${signals.length > 0 && html`<h3>What was said of them</h3>
-        <ul>${signals.map((said) => html`<li><b>${said.vms}</b> machines: ${said.what}</li>`)}</ul>`}
+        <ul>${signals.map((said) => html`<li><b>${machines(said.vms)}</b>: ${said.what}</li>`)}</ul>`}
       ${inCommon.length > 0 && html`<h3>What they have in common</h3>
         <ul>${inCommon.map(({ patch, failed: ill, healthy }) => html`<li><code>${patch.name} ${patch.version}</code>:
           on ${ill} of them, and on ${healthy} that are well</li>`)}</ul>`}

@@ -58,6 +58,7 @@ fn planned(view: &View, policy: &Policy) -> api::PreviewRolloutResponse {
         left_alone: u32::try_from(fleet.vms.len()).unwrap_or(u32::MAX).saturating_sub(eligible),
         phases: (1..).zip(phases).map(phase).collect(),
         forecast: None,
+        policy: Some(policy.into()),
     }
 }
 

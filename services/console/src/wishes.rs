@@ -5,6 +5,7 @@ use crate::http::{Door, Refused};
 use axum::extract::{Path, State};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
+use nightshift_domain::policy::Policy;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1 as wire;
 use nightshift_runtime::status::invalid;
@@ -127,6 +128,7 @@ pub(crate) async fn start(
     Extension(caller): Extension<Caller>,
     Json(Start { rollout, policy, reason }): Json<Start>,
 ) -> Result<Json<api::StartRolloutResponse>, Refused> {
+    let policy = Some(policy.unwrap_or_else(|| (&Policy::default()).into()));
     let request = api::StartRolloutRequest { rollout, policy, actor: actor(&caller, &reason)? };
     Ok(Json(door.owners.rollouts().start_rollout(request).await?.into_inner()))
 }
