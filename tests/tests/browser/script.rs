@@ -1,0 +1,40 @@
+//! Runs a script in Node, which drives Chromium.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::LazyLock;
+use tokio::process::Command;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// One browser at a time: two at once would wait for one another's processors.
+static ALONE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+
+pub async fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().await
+}
+
+/// The script's output, which is also printed; it ends with an error if something on the page is not as it should be.
+pub async fn run(name: &str, page: &str, more: &[(&str, &str)]) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tools = root.join("../target/tools").canonicalize().expect("run `cargo xtask tools` first");
+    assert!(tools.join("node_modules/playwright-core").is_dir(), "run `cargo xtask tools` first");
+    let mut command = Command::new("node");
+    command.arg(root.join("tests/browser").join(name)).kill_on_drop(true);
+    command.env("PAGE", page).env("TOOLS", &tools).env("SHOTS", shots(root)).envs(more.iter().copied());
+    let output = command.stdin(Stdio::null()).output().await.expect("Node.js is needed to drive the browser");
+    let (said, wrong) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {said}\n{wrong}");
+    println!("{said}");
+    said.into_owned()
+}
+
+/// Where screenshots go: into the documentation if the environment says so, else beside what was built.
+fn shots(root: &Path) -> std::path::PathBuf {
+    let folder = match std::env::var_os("NIGHTSHIFT_SCREENSHOTS") {
+        Some(folder) => root.join("..").join(folder),
+        None => root.join("../target/screenshots"),
+    };
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.canonicalize().unwrap()
+}
