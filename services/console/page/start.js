@@ -4,11 +4,10 @@ import { html, useEffect, useId, useState } from "./html.js";
 import { overview } from "./live.js";
 import { Table } from "./machine.js";
 import { isOver, number } from "./states.js";
-import { moment, span } from "./times.js";
+import { moment, now, span } from "./times.js";
 
 export function Start() {
-  const now = new Date();
-  const [name, setName] = useState(`${now.getFullYear()}-${String(now.getMonth() + 1).padStart(2, "0")}`);
+  const [name, setName] = useState(new Date(now()).toISOString().slice(0, 7));
   const [wish, setWish] = useState(null);
   const [plan, setPlan] = useState(null);
   const [forecast, setForecast] = useState(null);
@@ -72,6 +71,8 @@ function Policy({ policy, apply }) {
     batch: policy.batchPercent,
     soak: Number(policy.soakSeconds) / 60,
     bake: Number(policy.bakeSeconds) / 3_600,
+    silence: Number(policy.silenceSeconds) / 60,
+    nights: policy.retryNights,
     budget: policy.budgets.phase.percent,
     approvals: policy.approvals === "APPROVALS_BETWEEN_PHASES",
     certified: policy.patches === "PATCH_CHOICE_CERTIFIED",
@@ -88,6 +89,8 @@ function Policy({ policy, apply }) {
       ${field("batch", "Batches, in percent", { type: "number", min: 1, max: 100 })}
       ${field("soak", "Soak, in minutes", { type: "number", min: 1 })}
       ${field("bake", "Bake, in hours", { type: "number", min: 0 })}
+      ${field("silence", "Silent after, in minutes", { type: "number", min: 1 })}
+      ${field("nights", "Nights that try again what was left", { type: "number", min: 0 })}
       ${field("budget", "Failures allowed, in percent", { type: "number", min: 0, max: 100 })}
       ${field("approvals", "A person approves each phase after the first", { type: "checkbox" })}
       ${field("certified", "Later phases install what the first ones proved", { type: "checkbox" })}
@@ -105,6 +108,8 @@ function changed(policy, form) {
     batchPercent: Number(form.batch),
     soakSeconds: Number(form.soak) * 60,
     bakeSeconds: Number(form.bake) * 3_600,
+    silenceSeconds: Number(form.silence) * 60,
+    retryNights: Number(form.nights),
     budgets: same ? policy.budgets : { step: budget, zone: budget, region: budget, phase: budget },
     approvals: form.approvals ? "APPROVALS_BETWEEN_PHASES" : "APPROVALS_NEVER",
     patches: form.certified ? "PATCH_CHOICE_CERTIFIED" : "PATCH_CHOICE_LATEST",
@@ -127,7 +132,7 @@ function Preview({ plan, forecast, simulate, busy }) {
     <${Table} label="Phases" head=${["Phase", "Machines", "Regions", ...(known ? ["Begins", "Ends", "A bad patch reaches at most"] : [])]} rows=${rows} />
     ${plan.leftAlone > 0 && html`<p><a href="#/fleet?q=eligible:no">${number(plan.leftAlone)} machines</a> are left alone.</p>`}
     ${known?.late.length > 0 && html`<ul>${known.late.map((late) => html`<li><a href="#/vm/${late.vm}">${late.vm}</a>: ${late.why}</li>`)}</ul>`}
-    ${forecast ? html`<p class="quiet">Simulated on a virtual clock, without faults, in ${span(forecast.took)}; once more for each phase with a patch that breaks every machine.</p>`
+    ${forecast ? html`<p class="quiet">Simulated on a virtual clock, without faults, ${forecast.took < 1_000 ? "in a moment" : `in ${span(forecast.took)}`}; once more for each phase with a patch that breaks every machine.</p>`
       : html`<div class="buttons"><button class="primary" onClick=${simulate} disabled=${busy}>${busy ? "Simulating …" : "Simulate it: nights needed, blast radius"}</button></div>`}
   </section>`;
 }
