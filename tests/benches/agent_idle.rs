@@ -85,7 +85,7 @@ async fn configure(folder: &Path, stack: &Stack) -> anyhow::Result<PathBuf> {
             issued => break issued?.into_inner().tokens.remove(0),
         }
     };
-    let mut coordinator = clients::coordinator(&stack.servers.coordinators[0]).await?;
+    let mut coordinator = clients::coordinator(&stack.servers, &stack.servers.coordinators[0]).await?;
     let keys = coordinator.get_order_keys(api::GetOrderKeysRequest {}).await?.into_inner().order_keys_pem;
     let path = |name: &str| folder.join(name).display().to_string();
     fs::write(path("authority.pem"), issued.authority_pem)?;

@@ -38,7 +38,10 @@ async fn main() {
     let mut declared = fleet_file::parse(REGION).unwrap().request();
     declared.vms = (0..VMS).map(|number| (&vm(number)).into()).collect();
     clients::fleet(&stack.servers).await.unwrap().declare_fleet(declared).await.unwrap();
-    let client = reqwest::Client::new();
+    let token = std::fs::read_to_string(stack.servers.token_file.as_ref().unwrap()).unwrap();
+    let bearer = format!("Bearer {}", token.trim()).parse().unwrap();
+    let headers = reqwest::header::HeaderMap::from_iter([(reqwest::header::AUTHORIZATION, bearer)]);
+    let client = reqwest::Client::builder().default_headers(headers).build().unwrap();
     let base = format!("http://{}", stack.http);
     let group = format!("{base}/subscriptions/sub-9/resourceGroups/group-99/providers/Microsoft.Compute");
     let last = format!("{group}/virtualMachines/vm-{}", VMS - 1);

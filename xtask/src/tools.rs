@@ -28,7 +28,7 @@ const DEBIAN: [(&[&str], &str); 10] = [
 ];
 
 /// Programs in Python, each in an environment of its own: its name, and its packages.
-const PYTHON: [(&str, &[&str]); 3] = [
+const PYTHON: [(&str, &[&str]); 4] = [
     // The first release that knows of patching. What it imports besides was brought along by others in its day.
     (
         "azure-sdk-oldest",
@@ -39,6 +39,7 @@ const PYTHON: [(&str, &[&str]); 3] = [
         &["azure-mgmt-compute==39.0.0", "azure-mgmt-resource==26.0.0", "azure-mgmt-resource-features==1.0.0"],
     ),
     ("schemathesis", &["schemathesis==4.32.5"]),
+    ("azure-cli", &["azure-cli==2.91.0"]),
 ];
 
 fn folder() -> PathBuf {

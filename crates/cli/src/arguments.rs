@@ -1,6 +1,9 @@
 //! The command line.
 
+use crate::commands;
 use clap::{Args, Parser, Subcommand};
+use nightshift_domain::SubscriptionId;
+use nightshift_runtime::access::Role;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -43,6 +46,13 @@ pub struct Servers {
     /// The health-monitor's gRPC.
     #[arg(long, global = true, env = "NIGHTSHIFT_HEALTH", default_value = "http://127.0.0.1:7703")]
     pub health: String,
+    /// The file with your token. Without it: the variable NIGHTSHIFT_TOKEN, then what `nightshift up` left in its folder
+    /// here (nightshift-data/admin.token).
+    #[arg(long, global = true, env = "NIGHTSHIFT_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The token itself; of the environment, for a command line can be read by others.
+    #[arg(skip = std::env::var("NIGHTSHIFT_TOKEN").ok())]
+    pub token: Option<String>,
 }
 
 /// What to do.
@@ -91,6 +101,9 @@ pub enum Command {
         /// Where they are written; nothing that is there is written over.
         folder: PathBuf,
     },
+    /// Tokens with which people and programs say who they are.
+    #[command(subcommand)]
+    Token(Token),
     /// Be the agent, as `nightshift-agent` is: what the machines of `demo --real` run.
     #[command(subcommand, hide = true)]
     Agent(nightshift_agent::command::Command),
@@ -100,7 +113,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Up {
     /// Where everything is kept.
-    #[arg(long, default_value = "nightshift-data")]
+    #[arg(long, default_value = DATA)]
     pub data: PathBuf,
     /// A fleet to declare at the start.
     #[arg(long)]
@@ -111,6 +124,39 @@ pub struct Up {
     /// Where agents connect, if not at port 7709 of the address.
     #[arg(long)]
     pub agents_listen: Option<SocketAddr>,
+}
+
+/// `nightshift token …`
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Print a token of an installation's own issuer. It cannot be taken back: let it be short.
+    Issue {
+        /// The name that goes into events.
+        #[arg(long)]
+        name: String,
+        /// reader, operator, approver or admin; several, separated by commas.
+        #[arg(long, required = true, value_delimiter = ',')]
+        role: Vec<Role>,
+        /// Only for these subscriptions, separated by commas; for all if absent.
+        #[arg(long, value_delimiter = ',')]
+        subscription: Vec<SubscriptionId>,
+        /// How long it is good for, such as 8h, 30m or 7d.
+        #[arg(long, default_value = "8h", value_parser = commands::token::duration)]
+        ttl: std::time::Duration,
+        /// For whom it is besides Nightshift: the address of the REST door, for Azure's command line.
+        #[arg(long)]
+        audience: Vec<String>,
+        /// The folder with the issuer's key.
+        #[arg(long, default_value = DATA)]
+        data: PathBuf,
+    },
+    /// Print the public keys (JWKS) by which services check such tokens: `access.keys` of each. An issuer's key is made in the
+    /// folder if there is none.
+    Keys {
+        /// The folder with the issuer's key.
+        #[arg(long, default_value = DATA)]
+        data: PathBuf,
+    },
 }
 
 /// `nightshift demo`
@@ -206,13 +252,16 @@ pub struct Plan {
     pub policy: Option<PathBuf>,
 }
 
+/// Where `nightshift up` keeps everything.
+pub const DATA: &str = "nightshift-data";
+
 /// Who wishes something, and why. Both go into the log.
 #[derive(Debug, Clone, Args)]
 pub struct Wish {
     /// Why, in your own words.
     #[arg(long, default_value = "")]
     pub reason: String,
-    /// Who you are.
+    /// Who you are, where nobody has a token; whoever has one is who the token says.
     #[arg(long, env = "USER", default_value = "unknown")]
     pub actor: String,
 }

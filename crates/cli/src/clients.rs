@@ -1,6 +1,7 @@
 //! Connections to the services.
 
-use crate::arguments::Servers;
+use crate::arguments::{DATA, Servers};
+use crate::stack::ADMIN_TOKEN;
 use anyhow::Context as _;
 use nightshift_protocol::api::v1::agent_service_client::AgentServiceClient;
 use nightshift_protocol::api::v1::console_service_client::ConsoleServiceClient;
@@ -8,42 +9,53 @@ use nightshift_protocol::api::v1::fleet_service_client::FleetServiceClient;
 use nightshift_protocol::api::v1::health_service_client::HealthServiceClient;
 use nightshift_protocol::api::v1::region_service_client::RegionServiceClient;
 use nightshift_protocol::api::v1::rollout_service_client::RolloutServiceClient;
+use nightshift_runtime::access::Bearer;
+use std::path::Path;
 use std::time::Duration;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
 /// Rollouts of large fleets and pages of many VMs are long messages.
 const LARGEST_RESPONSE: usize = 64 * 1024 * 1024;
 
+/// A connection that shows the caller's token with each call.
+pub type Authorized = InterceptedService<Channel, Bearer>;
+
 /// The console.
-pub async fn console(servers: &Servers) -> anyhow::Result<ConsoleServiceClient<Channel>> {
+pub async fn console(servers: &Servers) -> anyhow::Result<ConsoleServiceClient<Authorized>> {
     let channel = connect("console", &servers.console).await?;
-    Ok(ConsoleServiceClient::new(channel).max_decoding_message_size(LARGEST_RESPONSE))
+    Ok(ConsoleServiceClient::with_interceptor(channel, bearer(servers)?)
+        .max_decoding_message_size(LARGEST_RESPONSE))
 }
 
 /// The planner's fleet service.
-pub async fn fleet(servers: &Servers) -> anyhow::Result<FleetServiceClient<Channel>> {
-    Ok(FleetServiceClient::new(connect("planner", &servers.planner).await?))
+pub async fn fleet(servers: &Servers) -> anyhow::Result<FleetServiceClient<Authorized>> {
+    Ok(FleetServiceClient::with_interceptor(connect("planner", &servers.planner).await?, bearer(servers)?))
 }
 
 /// The planner's rollout service.
-pub async fn rollouts(servers: &Servers) -> anyhow::Result<RolloutServiceClient<Channel>> {
-    Ok(RolloutServiceClient::new(connect("planner", &servers.planner).await?))
+pub async fn rollouts(servers: &Servers) -> anyhow::Result<RolloutServiceClient<Authorized>> {
+    Ok(RolloutServiceClient::with_interceptor(connect("planner", &servers.planner).await?, bearer(servers)?))
 }
 
 /// One of the coordinators.
-pub async fn coordinator(address: &str) -> anyhow::Result<RegionServiceClient<Channel>> {
-    Ok(RegionServiceClient::new(connect("coordinators", address).await?))
+pub async fn coordinator(
+    servers: &Servers,
+    address: &str,
+) -> anyhow::Result<RegionServiceClient<Authorized>> {
+    Ok(RegionServiceClient::with_interceptor(connect("coordinators", address).await?, bearer(servers)?))
 }
 
 /// The health-monitor.
-pub async fn health(servers: &Servers) -> anyhow::Result<HealthServiceClient<Channel>> {
+pub async fn health(servers: &Servers) -> anyhow::Result<HealthServiceClient<Authorized>> {
     let channel = connect("health", &servers.health).await?;
-    Ok(HealthServiceClient::new(channel).max_decoding_message_size(LARGEST_RESPONSE))
+    Ok(HealthServiceClient::with_interceptor(channel, bearer(servers)?)
+        .max_decoding_message_size(LARGEST_RESPONSE))
 }
 
 /// The gateway's service for people.
-pub async fn agents(servers: &Servers) -> anyhow::Result<AgentServiceClient<Channel>> {
-    Ok(AgentServiceClient::new(connect("gateway", &servers.gateway).await?))
+pub async fn agents(servers: &Servers) -> anyhow::Result<AgentServiceClient<Authorized>> {
+    Ok(AgentServiceClient::with_interceptor(connect("gateway", &servers.gateway).await?, bearer(servers)?))
 }
 
 async fn connect(option: &str, address: &str) -> anyhow::Result<Channel> {
@@ -53,4 +65,18 @@ async fn connect(option: &str, address: &str) -> anyhow::Result<Channel> {
     connected.with_context(|| {
         format!("nothing answers at --{option} {address}: is `nightshift up` running, or the service deployed there?")
     })
+}
+
+/// The caller's token: of the named file, of the environment, or what `up` left here; an installation without tokens needs
+/// none.
+fn bearer(servers: &Servers) -> anyhow::Result<Bearer> {
+    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| path.display().to_string());
+    let left_here = Path::new(DATA).join(ADMIN_TOKEN);
+    let token = match (&servers.token_file, &servers.token) {
+        (Some(path), _) => Some(read(path).context("--token-file")?),
+        (None, Some(token)) => Some(token.clone()),
+        (None, None) if left_here.is_file() => Some(read(&left_here)?),
+        (None, None) => None,
+    };
+    Bearer::of(token.as_deref().map(str::trim)).map_err(anyhow::Error::msg)
 }

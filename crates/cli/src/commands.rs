@@ -11,6 +11,7 @@ pub(crate) mod plan;
 pub(crate) mod rhythm;
 pub(crate) mod rollout;
 pub(crate) mod simulate;
+pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod vm;
 

@@ -33,7 +33,8 @@ pub async fn tokens(
 pub async fn order_keys(servers: &Servers) -> anyhow::Result<String> {
     let mut keys = String::new();
     for address in &servers.coordinators {
-        let response = clients::coordinator(address).await?.get_order_keys(api::GetOrderKeysRequest {}).await;
+        let response =
+            clients::coordinator(servers, address).await?.get_order_keys(api::GetOrderKeysRequest {}).await;
         let pem = response.with_context(|| format!("--coordinators {address}"))?.into_inner().order_keys_pem;
         // Two coordinators may share a key: what is there already is not said twice.
         if !keys.contains(&pem) {

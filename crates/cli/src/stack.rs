@@ -3,14 +3,21 @@
 use crate::arguments::Servers;
 use anyhow::Context as _;
 use nightshift_event_log::SledLog;
+use nightshift_runtime::access::{Access, Issuer, Role, Wanted, write_secret};
 use nightshift_runtime::service::{Context, Service, serve_on};
 use nightshift_runtime::{Clock, Signals};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// The file in the data folder with the token of whoever may read it: its installation's admin.
+pub const ADMIN_TOKEN: &str = "admin.token";
+/// The admin's token lies beside the key that could sign any other: a shorter life would protect nothing.
+const ADMIN_TTL: Duration = Duration::from_secs(365 * 86_400);
 
 /// Where everything listens.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +56,8 @@ pub struct Stack {
     pub agents: SocketAddr,
     /// Where HTTP is served.
     pub http: SocketAddr,
+    /// Whose tokens are believed.
+    pub issuer: Issuer,
     /// Cancelled when everything is to end.
     pub shutdown: CancellationToken,
     services: JoinSet<anyhow::Result<()>>,
@@ -68,11 +77,17 @@ impl Stack {
         prometheus: Option<String>,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&data).with_context(|| format!("data = {}", data.display()))?;
+        let issuer = Issuer::open(&data)?;
+        let token = issuer.issue(&Wanted::new("admin", Role::Admin, ADMIN_TTL))?;
+        let token_file = data.join(ADMIN_TOKEN);
+        write_secret(&token_file, &format!("{token}\n")).with_context(|| token_file.display().to_string())?;
+        let access = Access::of_issuer(&issuer);
         let log = SledLog::open(&data.join("log"))?;
         let shutdown = CancellationToken::new();
         let base = Context {
             data,
             settings: (),
+            access: access.clone(),
             log: Arc::new(log),
             signals: Signals::in_process(),
             clock,
@@ -116,7 +131,7 @@ impl Stack {
         ];
         let mut services = JoinSet::new();
         for ((name, service), listener) in built.into_iter().zip(listeners) {
-            run(name, service, listener, &shutdown, &mut services);
+            run(name, service, listener, access.clone(), &shutdown, &mut services);
         }
         let servers = Servers {
             console: url(0),
@@ -124,8 +139,10 @@ impl Stack {
             coordinators: vec![url(2)],
             gateway: url(4),
             health: url(3),
+            token_file: Some(token_file),
+            token: None,
         };
-        Ok(Self { servers, agents: agents_at, http: http_at, shutdown, services })
+        Ok(Self { issuer, servers, agents: agents_at, http: http_at, shutdown, services })
     }
 
     /// Waits until it is told to end, or a service fails, and then for all to end.
@@ -147,9 +164,10 @@ fn run(
     name: &'static str,
     service: Service,
     listener: TcpListener,
+    access: Access,
     shutdown: &CancellationToken,
     services: &mut JoinSet<anyhow::Result<()>>,
 ) {
     let shutdown = shutdown.clone();
-    services.spawn(async move { serve_on(service, listener, shutdown).await.context(name) });
+    services.spawn(async move { serve_on(service, listener, access, shutdown).await.context(name) });
 }

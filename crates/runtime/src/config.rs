@@ -3,6 +3,7 @@
 //! `NIGHTSHIFT_LISTEN=0.0.0.0:7701` overrides `listen`; a double underscore goes into a table
 //! (`NIGHTSHIFT_LOG__STORE=nats`).
 
+use crate::access;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use serde::Deserialize;
@@ -14,8 +15,18 @@ use std::path::{Path, PathBuf};
 const ENVIRONMENT: &str = "NIGHTSHIFT_";
 
 /// Variables of the same prefix that are for the command line or the tests. Any other that fits no field is an error.
-const NOT_OURS: [&str; 8] =
-    ["config", "console", "planner", "gateway", "health", "nats_server", "seed", "bless"];
+const NOT_OURS: [&str; 10] = [
+    "config",
+    "console",
+    "planner",
+    "gateway",
+    "health",
+    "token",
+    "token_file",
+    "nats_server",
+    "seed",
+    "bless",
+];
 
 /// What every service is told; `S` is what only this one is told.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,6 +38,9 @@ pub struct Config<S> {
     pub data: PathBuf,
     /// The event log.
     pub log: Log,
+    /// Whose tokens are believed; without, nobody is told from anybody and the service keeps to the loopback address.
+    #[serde(default)]
+    pub access: access::Settings,
     /// What the service tells of itself.
     #[serde(default)]
     pub telemetry: Telemetry,

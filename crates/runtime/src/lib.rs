@@ -1,5 +1,6 @@
 //! What every service shares: configuration, telemetry, lifecycle, and the loop log -> mind -> log.
 
+pub mod access;
 pub mod config;
 pub mod host;
 pub mod lifecycle;
@@ -9,6 +10,7 @@ pub mod snapshot;
 pub mod status;
 pub mod telemetry;
 
+pub use access::Access;
 pub use host::{CommandError, Host};
 pub use nightshift_clock::Clock;
 pub use service::{Context, Service};

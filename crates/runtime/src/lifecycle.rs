@@ -2,7 +2,7 @@
 
 use crate::config::{self, Config, Log, Login, Tls};
 use crate::service::{Context, Service, serve};
-use crate::{Clock, Signals, telemetry};
+use crate::{Access, Clock, Signals, telemetry};
 use anyhow::Context as _;
 use clap::Parser;
 use nightshift_event_log::{self as event_log, EventLog, NatsLog, NatsOptions, SledLog};
@@ -54,19 +54,22 @@ where
     let arguments = Arguments::parse();
     let config: Config<S> = config::load(&arguments.config)?;
     let _telemetry = telemetry::start(name, &config.telemetry)?;
+    let access = Access::of(&config.access)?;
+    access.allow_listening("listen", config.listen)?;
     let (log, signals) = open(name, &config.log).await?;
     let shutdown = CancellationToken::new();
     tokio::spawn(end_on_signal(shutdown.clone()));
     let context = Context {
         data: config.data.clone(),
         settings: config.service.clone(),
+        access: access.clone(),
         log,
         signals,
         clock: Clock::system(),
         shutdown: shutdown.clone(),
     };
     let service = build(context).await.context("could not start")?;
-    serve(name, service, config.listen, shutdown).await
+    serve(name, service, config.listen, access, shutdown).await
 }
 
 /// Opens the event log for this service, and the signals that go with it.

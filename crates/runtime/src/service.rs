@@ -1,5 +1,6 @@
 //! The shape that all services share: what they are given, what they are, how they are served.
 
+use crate::access::{Access, Door, guard};
 use crate::{Clock, Signals};
 use anyhow::Context as _;
 use nightshift_event_log::EventLog;
@@ -21,6 +22,8 @@ pub struct Context<S> {
     pub data: PathBuf,
     /// What only it is told.
     pub settings: S,
+    /// How it tells one caller from another.
+    pub access: Access,
     /// The event log.
     pub log: Arc<dyn EventLog>,
     /// The signals on machines' health.
@@ -47,17 +50,19 @@ pub async fn serve(
     name: &'static str,
     service: Service,
     listen: SocketAddr,
+    access: Access,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listen = \"{listen}\""))?;
     tracing::info!(service = name, listen = %listener.local_addr()?, "serving");
-    serve_on(service, listener, shutdown).await
+    serve_on(service, listener, access, shutdown).await
 }
 
 /// Serves on a socket that is already bound.
 pub async fn serve_on(
     service: Service,
     listener: TcpListener,
+    access: Access,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let Service { routes, mut tasks } = service;
@@ -67,10 +72,9 @@ pub async fn serve_on(
         .register_encoded_file_descriptor_set(nightshift_protocol::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
+    let open = routes.add_service(health).add_service(reflection).into_axum_router();
     let server = Server::builder()
-        .add_routes(routes)
-        .add_service(health)
-        .add_service(reflection)
+        .add_routes(guard(open, Door::Grpc, access).into())
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.clone().cancelled_owned());
     tasks.spawn(async move { Ok(server.await?) });
     let ended = first_end(&mut tasks, &shutdown).await;
@@ -98,7 +102,7 @@ async fn first_end(
 impl<S> Context<S> {
     /// The same for another service of this process, with a folder of its own.
     pub fn of<T>(self, name: &str, settings: T) -> Context<T> {
-        let Self { data, settings: _, log, signals, clock, shutdown } = self;
-        Context { data: data.join(name), settings, log, signals, clock, shutdown }
+        let Self { data, settings: _, access, log, signals, clock, shutdown } = self;
+        Context { data: data.join(name), settings, access, log, signals, clock, shutdown }
     }
 }

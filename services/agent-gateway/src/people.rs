@@ -2,13 +2,14 @@
 
 use crate::authority::{Authority, sha256};
 use chrono::Duration;
-use nightshift_domain::VmId;
 use nightshift_domain::gateway::Gateway;
 use nightshift_domain::rollout::Actor;
+use nightshift_domain::{Refusal, VmId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::agent_service_server::{AgentService, AgentServiceServer};
 use nightshift_protocol::convert::timestamp;
-use nightshift_runtime::status::invalid;
+use nightshift_runtime::access::{Caller, Role};
+use nightshift_runtime::status::{invalid, refused};
 use nightshift_runtime::{Clock, Host};
 use std::sync::Arc;
 use tonic::service::Routes;
@@ -35,11 +36,13 @@ impl AgentService for People {
         &self,
         request: Request<api::IssueEnrolmentTokensRequest>,
     ) -> Result<Response<api::IssueEnrolmentTokensResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let ttl = if request.ttl_seconds == 0 { DEFAULT_TTL_SECONDS } else { request.ttl_seconds };
         let expires = self.clock.now() + Duration::seconds(i64::from(ttl));
         let vms: Vec<VmId> =
             request.vms.into_iter().map(VmId::new).collect::<Result<_, _>>().map_err(invalid)?;
+        self.check_owners(&caller, Role::Admin, &vms).await?;
         // 244 random bits each.
         let secret = || format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let issued: Vec<(VmId, String)> = vms.into_iter().map(|vm| (vm, secret())).collect();
@@ -64,10 +67,13 @@ impl AgentService for People {
         &self,
         request: Request<api::AssessVmRequest>,
     ) -> Result<Response<api::AssessVmResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let vm = VmId::new(request.vm).map_err(invalid)?;
+        self.check_owners(&caller, Role::Operator, std::slice::from_ref(&vm)).await?;
         let actor = request.actor.ok_or_else(|| invalid("actor: missing"))?;
         let actor = Actor::try_from(actor).map_err(|error| invalid(format!("actor.{error}")))?;
+        let actor = caller.acts(actor);
         let ttl = if request.ttl_seconds == 0 { DEFAULT_WISH_SECONDS } else { request.ttl_seconds };
         let asked = self.clock.now();
         let not_after = asked + Duration::seconds(i64::from(ttl));
@@ -83,10 +89,33 @@ impl AgentService for People {
 
     async fn list_agents(
         &self,
-        _request: Request<api::ListAgentsRequest>,
+        request: Request<api::ListAgentsRequest>,
     ) -> Result<Response<api::ListAgentsResponse>, Status> {
-        let agents = self.host.look(|gateway, _| gateway.agents().map(view).collect()).await?;
+        let caller = Caller::of(&request)?;
+        let list = move |gateway: &Gateway, _| {
+            let owner = |vm: &VmId| gateway.fleet.vms.get(vm).map(|vm| &vm.subscription);
+            // Of a VM that left the fleet nobody is the owner any more.
+            let seen = |vm: &VmId| owner(vm).map_or(caller.sees_all(), |owner| caller.sees(owner));
+            gateway.agents().filter(|(vm, _)| seen(vm)).map(view).collect()
+        };
+        let agents = self.host.look(list).await?;
         Ok(Response::new(api::ListAgentsResponse { agents }))
+    }
+}
+
+impl People {
+    /// Refuses to touch others' VMs: to whom does not see one, it is not there.
+    async fn check_owners(&self, caller: &Caller, needed: Role, vms: &[VmId]) -> Result<(), Status> {
+        let wanted = vms.to_vec();
+        let owners = move |gateway: &Gateway, _| {
+            let owner = |vm: &VmId| gateway.fleet.vms.get(vm).map(|vm| vm.subscription.clone());
+            wanted.iter().map(owner).collect::<Vec<_>>()
+        };
+        for (vm, owner) in vms.iter().zip(self.host.look(owners).await?) {
+            let unknown = || refused(&Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet")));
+            caller.check(needed, &owner.filter(|owner| caller.sees(owner)).ok_or_else(unknown)?)?;
+        }
+        Ok(())
     }
 }
 

@@ -17,7 +17,6 @@ mod render;
 mod version;
 mod vms;
 
-use crate::caller::Caller;
 use crate::owners::Connections;
 use crate::view::View;
 use answer::Query;
@@ -28,6 +27,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, middleware};
 use error::{ArmError, Result};
+use nightshift_runtime::access::{Caller, Role};
 use nightshift_runtime::{CommandError, Host};
 use path::{OfSubscription, Place};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -73,7 +73,7 @@ async fn serve(
     request: Request<Body>,
 ) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let name = caller.name.clone();
+    let name = caller.name().to_owned();
     let response = answered(door, caller, request).await.unwrap_or_else(ArmError::into_response);
     tracing::debug!(caller = name, %method, path, status = response.status().as_u16(), "answered");
     response
@@ -97,6 +97,8 @@ async fn answered(door: Door, caller: Caller, request: Request<Body>) -> Result<
         Place::Subscriptions => return groups::subscriptions(asked).await,
         Place::In(subscription, place) => (subscription, place),
     };
+    // The layer has checked it by its own reading of the path. Should the two ever differ, nothing is told.
+    asked.caller.check(Role::Reader, &subscription).map_err(tonic::Status::from)?;
     match place {
         OfSubscription::Itself => groups::subscription(asked, subscription).await,
         OfSubscription::Locations => groups::locations(asked, subscription).await,

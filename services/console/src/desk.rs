@@ -9,17 +9,18 @@ use crate::past::Past;
 use crate::preview::Previews;
 use crate::promise;
 use crate::report::{self, Rows};
-use crate::service::{named, no_rollout};
+use crate::service::{named, no_rollout, no_vm};
 use crate::spans::Spans;
 use crate::topology;
 use crate::verdict::Auditor;
 use crate::view::View;
 use nightshift_domain::rollout::Status as RolloutStatus;
-use nightshift_domain::{Refusal, RegionName, RolloutId, Time, VmId};
+use nightshift_domain::{RegionName, RolloutId, Time, VmId};
 use nightshift_event_log::EventLog;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::time;
-use nightshift_runtime::status::{invalid, refused};
+use nightshift_runtime::access::Caller;
+use nightshift_runtime::status::invalid;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tonic::Status;
@@ -41,7 +42,11 @@ impl Desk {
         Self { watcher, log, spans, past, auditor, previews }
     }
 
-    async fn overview(&self, request: api::GetOverviewRequest) -> Result<api::GetOverviewResponse, Status> {
+    async fn overview(
+        &self,
+        caller: &Caller,
+        request: api::GetOverviewRequest,
+    ) -> Result<api::GetOverviewResponse, Status> {
         let rollout = named(&request.rollout)?;
         let at = request.at.map(|at| time(Some(at), "at").map_err(invalid)).transpose()?;
         let found = match at {
@@ -55,7 +60,8 @@ impl Desk {
                 self.past.look(&self.log, at, look).await?
             }
         };
-        let Overview { head, regions, .. } = found.ok_or_else(|| no_rollout(&request.rollout))?;
+        let found = found.ok_or_else(|| no_rollout(&request.rollout))?.seen_by(caller);
+        let Overview { head, regions, .. } = found;
         let regions = regions.into_iter().map(|(_, region)| Arc::unwrap_or_clone(region)).collect();
         Ok(api::GetOverviewResponse { overview: Some(head), regions })
     }
@@ -68,17 +74,24 @@ impl Desk {
         self.previews.preview(&self.watcher.host, request).await
     }
 
-    async fn vm_history(&self, vm: &str) -> Result<api::GetVmHistoryResponse, Status> {
-        let id = VmId::new(vm).map_err(invalid)?;
-        let wanted = id.clone();
-        let look = move |view: &View, _| view.planner.fleet.vms.get(&wanted).map(|vm| vm.region.clone());
-        let unknown = || refused(&Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet")));
-        let region = self.watcher.host.look(look).await?.ok_or_else(unknown)?;
+    async fn vm_history(&self, caller: Caller, vm: &str) -> Result<api::GetVmHistoryResponse, Status> {
+        let (id, region) = self.vm(caller, vm).await?;
         history::read(self.log.clone(), region, id).await
     }
 
-    fn vm_signals(&self, vm: &str) -> Result<api::GetVmSignalsResponse, Status> {
-        Ok(self.spans.of(&VmId::new(vm).map_err(invalid)?))
+    async fn vm_signals(&self, caller: Caller, vm: &str) -> Result<api::GetVmSignalsResponse, Status> {
+        let (id, _) = self.vm(caller, vm).await?;
+        Ok(self.spans.of(&id))
+    }
+
+    /// A VM that the caller may see, and its region.
+    async fn vm(&self, caller: Caller, vm: &str) -> Result<(VmId, RegionName), Status> {
+        let id = VmId::new(vm).map_err(invalid)?;
+        let look = move |view: &View, _| {
+            let vm = view.planner.fleet.vms.get(&id).filter(|vm| caller.sees(&vm.subscription))?;
+            Some((id, vm.region.clone()))
+        };
+        self.watcher.host.look(look).await?.ok_or_else(|| no_vm(vm))
     }
 
     /// The rollout that is named, or the newest, with its regions and their phases (from 1).

@@ -1,5 +1,5 @@
 //! A browser on the operator's machine reaches the loopback address too, whatever page it shows. What such a page could
-//! bring about in its visitor's name is refused here: until callers have tokens, nothing else would.
+//! bring about in its visitor's name is refused here: where callers have no tokens, nothing else would.
 
 use axum::Json;
 use axum::extract::{Request, State};

@@ -1,22 +1,22 @@
 //! JSON and live events over HTTP, for browsers and scripts. The JSON is the protobuf API's own mapping.
 
-use crate::caller::Caller;
 use crate::desk::{self, Desk};
 use crate::owners::Connections;
 use crate::view::View;
-use crate::{arm, caller, events, foreign, page, service, wishes};
-use axum::extract::{Path, Query, State};
+use crate::{arm, events, foreign, page, service, wishes};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Json, Router, middleware};
+use axum::{Json, Router, middleware};
 use futures::stream::{Stream, StreamExt as _};
 use nightshift_domain::{Partition, RolloutId, VmId};
 use nightshift_event_log::{ReadError, Recorded};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::json::event_json;
 use nightshift_runtime::Host;
+use nightshift_runtime::access::{self, Access, Caller};
 use nightshift_runtime::status::invalid;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -36,11 +36,12 @@ pub(crate) struct Door {
 pub(crate) fn router(
     arm: arm::Door,
     desk: Desk,
+    access: Access,
     shutdown: CancellationToken,
     host_names: Vec<String>,
 ) -> Router {
     let door = Door { host: arm.host.clone(), desk, owners: arm.owners.clone(), shutdown };
-    Router::new()
+    let served = Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/openapi.json", get(openapi))
         .route("/v1/vms", get(vms))
@@ -54,10 +55,9 @@ pub(crate) fn router(
         .route("/v1/me", get(me))
         .merge(wishes::router())
         .with_state(door)
-        .fallback_service(arm::router(arm))
-        .layer(middleware::from_fn(caller::identify))
-        // Whoever may look at nothing is still shown where to sign in.
         .merge(page::router())
+        .fallback_service(arm::router(arm));
+    access::guard(served, access::Door::Http, access)
         .layer(middleware::from_fn_with_state(Arc::from(host_names), foreign::refuse))
 }
 
@@ -68,7 +68,7 @@ async fn openapi() -> impl IntoResponse {
 
 /// As whom the caller's wishes go into the log.
 async fn me(Extension(caller): Extension<Caller>) -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "name": caller.name }))
+    Json(serde_json::json!({ "name": caller.name() }))
 }
 
 #[derive(Deserialize)]
@@ -83,41 +83,52 @@ struct Page {
 
 async fn vms(
     State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
     Query(page): Query<Page>,
 ) -> Result<Json<api::ListVmsResponse>, Refused> {
     let Page { region, page_size, page_token, filter } = page;
     let request = api::ListVmsRequest { region, page_size, page_token, filter };
-    Ok(Json(service::list_vms(&door.host, request).await?))
+    Ok(Json(service::list_vms(&door.host, caller, request).await?))
 }
 
-async fn vm(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<api::VmView>, Refused> {
-    Ok(Json(service::get_vm(&door.host, VmId::new(id).map_err(invalid)?).await?))
+async fn vm(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<api::VmView>, Refused> {
+    Ok(Json(service::get_vm(&door.host, caller, VmId::new(id).map_err(invalid)?).await?))
 }
 
 async fn explain(
     State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<api::ExplainVmResponse>, Refused> {
-    Ok(Json(service::explain_vm(&door.host, VmId::new(id).map_err(invalid)?).await?))
+    Ok(Json(service::explain_vm(&door.host, caller, VmId::new(id).map_err(invalid)?).await?))
 }
 
 /// As the health-monitor knows the VM.
 async fn health(
     State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
     Path(vm): Path<String>,
 ) -> Result<Json<api::GetVmHealthResponse>, Refused> {
-    Ok(Json(door.owners.health().get_vm_health(api::GetVmHealthRequest { vm }).await?.into_inner()))
+    Ok(Json(door.owners.health(&caller).get_vm_health(api::GetVmHealthRequest { vm }).await?.into_inner()))
 }
 
-async fn rollouts(State(door): State<Door>) -> Result<Json<api::ListRolloutsResponse>, Refused> {
-    Ok(Json(api::ListRolloutsResponse { rollouts: service::list_rollouts(&door.host).await? }))
+async fn rollouts(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<api::ListRolloutsResponse>, Refused> {
+    Ok(Json(api::ListRolloutsResponse { rollouts: service::list_rollouts(&door.host, caller).await? }))
 }
 
 async fn rollout(
     State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<api::RolloutView>, Refused> {
-    Ok(Json(service::get_rollout(&door.host, RolloutId::new(id).map_err(invalid)?).await?))
+    Ok(Json(service::get_rollout(&door.host, caller, RolloutId::new(id).map_err(invalid)?).await?))
 }
 
 /// A partition as server-sent events, from the beginning or from where the browser's `Last-Event-ID` says.

@@ -1,7 +1,6 @@
 //! console is people's door: it reads everything and decides nothing.
 
 mod arm;
-mod caller;
 mod changes;
 mod deeds;
 mod desk;
@@ -70,6 +69,7 @@ impl Default for Settings {
 /// Starts the view, its HTTP, and offers its gRPC.
 pub async fn build(context: Context<Settings>) -> anyhow::Result<Service> {
     let listen = context.settings.http_listen;
+    context.access.allow_listening("service.http_listen", listen)?;
     let http =
         TcpListener::bind(listen).await.with_context(|| format!("service.http_listen = \"{listen}\""))?;
     build_on(context, http).await
@@ -93,7 +93,7 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     let arm = arm::Door { host: host.clone(), owners, secure: false };
     tasks.spawn(spans.clone().listen(context.signals));
     let desk = Desk::new(Watcher::of(host), context.log, spans);
-    let router = http::router(arm, desk.clone(), context.shutdown.clone(), context.settings.host_names);
+    let router = http::router(arm, desk.clone(), context.access.clone(), context.shutdown.clone(), context.settings.host_names);
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
     let ended = context.shutdown.clone().cancelled_owned();
     tasks.spawn(async move { Ok(axum::serve(http, router).with_graceful_shutdown(ended).await?) });

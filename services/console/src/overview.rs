@@ -17,6 +17,7 @@ use nightshift_domain::topology::Region;
 use nightshift_domain::{RegionName, RolloutId, Time};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
+use nightshift_runtime::access::Caller;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +52,16 @@ pub(crate) struct Overview {
     pub(crate) regions: Vec<(u64, Arc<api::RegionOverview>)>,
     /// The newest version.
     pub(crate) version: u64,
+}
+
+impl Overview {
+    /// Without what it says of machines that may be another's.
+    pub(crate) fn seen_by(mut self, caller: &Caller) -> Self {
+        if !caller.sees_all() {
+            self.head.evidence = None;
+        }
+        self
+    }
 }
 
 /// The rollout that people look at if they name none: the newest that is under way, else the newest.

@@ -4,8 +4,10 @@ use nightshift_protocol::api::v1::agent_service_client::AgentServiceClient;
 use nightshift_protocol::api::v1::fleet_service_client::FleetServiceClient;
 use nightshift_protocol::api::v1::health_service_client::HealthServiceClient;
 use nightshift_protocol::api::v1::rollout_service_client::RolloutServiceClient;
+use nightshift_runtime::access::{Bearer, Caller};
 use serde::Deserialize;
 use std::time::Duration;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
 /// A wish that took longer is tried again by its caller: every one of them may be.
@@ -34,6 +36,9 @@ impl Default for Owners {
     }
 }
 
+/// Calls in the caller's own name: with their token, which the owner checks again.
+type InTheirName = InterceptedService<Channel, Bearer>;
+
 /// Connections to the owners; made when they are first needed, and again when they broke.
 #[derive(Clone)]
 pub(crate) struct Connections {
@@ -51,20 +56,20 @@ impl Connections {
         })
     }
 
-    pub(crate) fn fleet(&self) -> FleetServiceClient<Channel> {
-        FleetServiceClient::new(self.planner.clone())
+    pub(crate) fn fleet(&self, caller: &Caller) -> FleetServiceClient<InTheirName> {
+        FleetServiceClient::with_interceptor(self.planner.clone(), caller.bearer())
     }
 
-    pub(crate) fn rollouts(&self) -> RolloutServiceClient<Channel> {
-        RolloutServiceClient::new(self.planner.clone())
+    pub(crate) fn rollouts(&self, caller: &Caller) -> RolloutServiceClient<InTheirName> {
+        RolloutServiceClient::with_interceptor(self.planner.clone(), caller.bearer())
     }
 
-    pub(crate) fn health(&self) -> HealthServiceClient<Channel> {
-        HealthServiceClient::new(self.monitor.clone())
+    pub(crate) fn health(&self, caller: &Caller) -> HealthServiceClient<InTheirName> {
+        HealthServiceClient::with_interceptor(self.monitor.clone(), caller.bearer())
     }
 
-    pub(crate) fn agents(&self) -> AgentServiceClient<Channel> {
-        AgentServiceClient::new(self.gateway.clone())
+    pub(crate) fn agents(&self, caller: &Caller) -> AgentServiceClient<InTheirName> {
+        AgentServiceClient::with_interceptor(self.gateway.clone(), caller.bearer())
     }
 }
 

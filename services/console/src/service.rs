@@ -15,6 +15,7 @@ use nightshift_protocol::api::v1::console_service_server::{ConsoleService, Conso
 use nightshift_protocol::api::v1::lookback_service_server::LookbackServiceServer;
 use nightshift_protocol::api::v1::overview_service_server::OverviewServiceServer;
 use nightshift_runtime::Host;
+use nightshift_runtime::access::Caller;
 use nightshift_runtime::status::{invalid, refused};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -46,28 +47,35 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl ConsoleService for Console {
     async fn list_vms(&self, request: Request<api::ListVmsRequest>) -> Answer<api::ListVmsResponse> {
-        let request = request.into_inner();
-        Ok(Response::new(list_vms(&self.host, request).await?))
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(list_vms(&self.host, caller, request.into_inner()).await?))
     }
 
     async fn get_vm(&self, request: Request<api::GetVmRequest>) -> Answer<api::GetVmResponse> {
+        let caller = Caller::of(&request)?;
         let id = VmId::new(request.into_inner().vm).map_err(invalid)?;
-        let vm = get_vm(&self.host, id).await?;
+        let vm = get_vm(&self.host, caller, id).await?;
         Ok(Response::new(api::GetVmResponse { vm: Some(vm) }))
     }
 
     async fn explain_vm(&self, request: Request<api::ExplainVmRequest>) -> Answer<api::ExplainVmResponse> {
+        let caller = Caller::of(&request)?;
         let id = VmId::new(request.into_inner().vm).map_err(invalid)?;
-        Ok(Response::new(explain_vm(&self.host, id).await?))
+        Ok(Response::new(explain_vm(&self.host, caller, id).await?))
     }
 
-    async fn list_rollouts(&self, _: Request<api::ListRolloutsRequest>) -> Answer<api::ListRolloutsResponse> {
-        Ok(Response::new(api::ListRolloutsResponse { rollouts: list_rollouts(&self.host).await? }))
+    async fn list_rollouts(
+        &self,
+        request: Request<api::ListRolloutsRequest>,
+    ) -> Answer<api::ListRolloutsResponse> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(api::ListRolloutsResponse { rollouts: list_rollouts(&self.host, caller).await? }))
     }
 
     async fn get_rollout(&self, request: Request<api::GetRolloutRequest>) -> Answer<api::GetRolloutResponse> {
+        let caller = Caller::of(&request)?;
         let id = RolloutId::new(request.into_inner().rollout).map_err(invalid)?;
-        let rollout = get_rollout(&self.host, id).await?;
+        let rollout = get_rollout(&self.host, caller, id).await?;
         Ok(Response::new(api::GetRolloutResponse { rollout: Some(rollout) }))
     }
 
@@ -77,10 +85,11 @@ impl ConsoleService for Console {
         &self,
         request: Request<api::WatchRolloutRequest>,
     ) -> Answer<Self::WatchRolloutStream> {
+        let caller = Caller::of(&request)?;
         let id = RolloutId::new(request.into_inner().rollout).map_err(invalid)?;
-        let first = get_rollout(&self.host, id.clone()).await?;
+        let first = get_rollout(&self.host, caller.clone(), id.clone()).await?;
         let ended = self.shutdown.clone().cancelled_owned();
-        Ok(Response::new(watch(self.host.clone(), id, first).take_until(ended).boxed()))
+        Ok(Response::new(watch(self.host.clone(), caller, id, first).take_until(ended).boxed()))
     }
 
     type ReadEventsStream = BoxStream<'static, Result<api::ReadEventsResponse, Status>>;
@@ -108,6 +117,7 @@ impl ConsoleService for Console {
 
 pub(crate) async fn list_vms(
     host: &Host<View>,
+    caller: Caller,
     request: api::ListVmsRequest,
 ) -> Result<api::ListVmsResponse, Status> {
     let size = if request.page_size == 0 { DEFAULT_PAGE } else { request.page_size as usize };
@@ -119,9 +129,11 @@ pub(crate) async fn list_vms(
     let list = move |view: &View, now| {
         let fleet = &view.planner.fleet;
         let fits = |vm: &Vm| {
-            (request.region.is_empty() || vm.region.as_str() == request.region) && filter.fits(view, vm, now)
+            (request.region.is_empty() || vm.region.as_str() == request.region)
+                && caller.sees(&vm.subscription)
+                && filter.fits(view, vm, now)
         };
-        let all = request.region.is_empty() && filter.is_empty();
+        let all = request.region.is_empty() && filter.is_empty() && caller.sees_all();
         let total = if all { fleet.vms.len() } else { fleet.vms.values().filter(|vm| fits(vm)).count() };
         let mut wanted = fleet.vms.range((after, Bound::Unbounded)).map(|(_, vm)| vm).filter(|vm| fits(vm));
         let vms: Vec<_> = wanted.by_ref().take(size).map(|vm| views::vm(view, vm)).collect();
@@ -132,31 +144,50 @@ pub(crate) async fn list_vms(
     Ok(host.look(list).await?)
 }
 
-pub(crate) async fn get_vm(host: &Host<View>, id: VmId) -> Result<api::VmView, Status> {
-    let unknown = refused(&Refusal::new("VmNotFound", format!("VM \"{id}\" is not in the fleet")));
-    let look = move |view: &View, _| view.planner.fleet.vms.get(&id).map(|vm| views::vm(view, vm));
+pub(crate) async fn get_vm(host: &Host<View>, caller: Caller, id: VmId) -> Result<api::VmView, Status> {
+    let unknown = no_vm(&id);
+    let look = move |view: &View, _| {
+        let vm = view.planner.fleet.vms.get(&id).filter(|vm| caller.sees(&vm.subscription));
+        vm.map(|vm| views::vm(view, vm))
+    };
     host.look(look).await?.ok_or(unknown)
 }
 
-pub(crate) async fn explain_vm(host: &Host<View>, id: VmId) -> Result<api::ExplainVmResponse, Status> {
-    let look = move |view: &View, now| explain(&id, &view.planner, &view.coordinator, now);
-    let reasons = host.look(look).await?.reasons.into_iter().map(views::reason).collect();
-    Ok(api::ExplainVmResponse { reasons })
+pub(crate) async fn explain_vm(
+    host: &Host<View>,
+    caller: Caller,
+    id: VmId,
+) -> Result<api::ExplainVmResponse, Status> {
+    // Of what is not in the fleet an explanation says so; of what is another's too.
+    let others = no_vm(&id);
+    let look = move |view: &View, now| {
+        let seen = view.planner.fleet.vms.get(&id).is_none_or(|vm| caller.sees(&vm.subscription));
+        seen.then(|| explain(&id, &view.planner, &view.coordinator, now))
+    };
+    let explained = host.look(look).await?.ok_or(others)?;
+    Ok(api::ExplainVmResponse { reasons: explained.reasons.into_iter().map(views::reason).collect() })
 }
 
-pub(crate) async fn list_rollouts(host: &Host<View>) -> Result<Vec<api::RolloutView>, Status> {
-    let list = |view: &View, now| {
+pub(crate) async fn list_rollouts(
+    host: &Host<View>,
+    caller: Caller,
+) -> Result<Vec<api::RolloutView>, Status> {
+    let list = move |view: &View, now| {
         let rollouts = view.planner.rollouts.iter();
-        rollouts.map(|(id, rollout)| views::rollout(view, id, rollout, now)).collect()
+        rollouts.map(|(id, rollout)| seen_by(&caller, view, views::rollout(view, id, rollout, now))).collect()
     };
     Ok(host.look(list).await?)
 }
 
-pub(crate) async fn get_rollout(host: &Host<View>, id: RolloutId) -> Result<api::RolloutView, Status> {
+pub(crate) async fn get_rollout(
+    host: &Host<View>,
+    caller: Caller,
+    id: RolloutId,
+) -> Result<api::RolloutView, Status> {
     let unknown = no_rollout(&id);
     let look = move |view: &View, now| {
         let rollout = view.planner.rollouts.get(&id)?;
-        Some(views::rollout(view, &id, rollout, now))
+        Some(seen_by(&caller, view, views::rollout(view, &id, rollout, now)))
     };
     host.look(look).await?.ok_or(unknown)
 }
@@ -170,14 +201,37 @@ pub(crate) fn no_rollout(id: impl std::fmt::Display) -> Status {
     refused(&Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\"")))
 }
 
+pub(crate) fn no_vm(id: impl std::fmt::Display) -> Status {
+    refused(&Refusal::new("VmNotFound", format!("VM \"{id}\" is not in the fleet")))
+}
+
+/// The rollout without what it says of machines that are not the caller's.
+fn seen_by(caller: &Caller, view: &View, mut rollout: api::RolloutView) -> api::RolloutView {
+    if caller.sees_all() {
+        return rollout;
+    }
+    let vms = &view.planner.fleet.vms;
+    let sees = |vm: &str| {
+        let vm = VmId::new(vm).ok();
+        vm.and_then(|vm| vms.get(&vm)).is_some_and(|vm| caller.sees(&vm.subscription))
+    };
+    for region in rollout.phases.iter_mut().flat_map(|phase| &mut phase.regions) {
+        region.exceptions.retain(|exception| sees(&exception.vm));
+    }
+    // Signals and packages of the sample are told of machines that may be anybody's.
+    rollout.evidence = None;
+    rollout
+}
+
 /// The rollout now and again until it has come to its end, or halts.
 fn watch(
     host: Host<View>,
+    caller: Caller,
     id: RolloutId,
     first: api::RolloutView,
 ) -> impl futures::Stream<Item = Result<api::WatchRolloutResponse, Status>> + Send + 'static {
-    let state = (host, id, Some(first), false);
-    stream::unfold(state, async |(host, id, first, ended)| {
+    let state = (host, caller, id, Some(first), false);
+    stream::unfold(state, async |(host, caller, id, first, ended)| {
         if ended {
             return None;
         }
@@ -185,12 +239,12 @@ fn watch(
             Some(first) => Ok(first),
             None => {
                 tokio::time::sleep(WATCH_EVERY).await;
-                get_rollout(&host, id.clone()).await
+                get_rollout(&host, caller.clone(), id.clone()).await
             }
         };
         let ended = newest.as_ref().map_or(true, has_ended);
         let response = newest.map(|rollout| api::WatchRolloutResponse { rollout: Some(rollout) });
-        Some((response, (host, id, None, ended)))
+        Some((response, (host, caller, id, None, ended)))
     })
 }
 

@@ -1,6 +1,5 @@
 //! What people wish of rollouts, over HTTP: passed on to rollout-planner, which owns them, under the caller's name.
 
-use crate::caller::Caller;
 use crate::http::{Door, Refused};
 use axum::extract::{Path, State};
 use axum::routing::post;
@@ -8,6 +7,7 @@ use axum::{Extension, Json, Router};
 use nightshift_domain::policy::Policy;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1 as wire;
+use nightshift_runtime::access::Caller;
 use nightshift_runtime::status::invalid;
 use serde::Deserialize;
 use tonic::Status;
@@ -63,7 +63,7 @@ async fn pause(
     Json(Wish { reason }): Json<Wish>,
 ) -> Done {
     let request = api::PauseRolloutRequest { rollout, actor: actor(&caller, &reason)? };
-    door.owners.rollouts().pause_rollout(request).await?;
+    door.owners.rollouts(&caller).pause_rollout(request).await?;
     Ok(Json(()))
 }
 
@@ -74,7 +74,7 @@ async fn resume(
     Json(Wish { reason }): Json<Wish>,
 ) -> Done {
     let request = api::ResumeRolloutRequest { rollout, actor: actor(&caller, &reason)? };
-    door.owners.rollouts().resume_rollout(request).await?;
+    door.owners.rollouts(&caller).resume_rollout(request).await?;
     Ok(Json(()))
 }
 
@@ -85,7 +85,7 @@ async fn retry(
     Json(Wish { reason }): Json<Wish>,
 ) -> Done {
     let request = api::RetryRolloutRequest { rollout, actor: actor(&caller, &reason)? };
-    door.owners.rollouts().retry_rollout(request).await?;
+    door.owners.rollouts(&caller).retry_rollout(request).await?;
     Ok(Json(()))
 }
 
@@ -96,7 +96,7 @@ async fn skip_region(
     Json(SkipRegion { region, reason }): Json<SkipRegion>,
 ) -> Done {
     let request = api::SkipRegionRequest { rollout, region, actor: actor(&caller, &reason)? };
-    door.owners.rollouts().skip_region(request).await?;
+    door.owners.rollouts(&caller).skip_region(request).await?;
     Ok(Json(()))
 }
 
@@ -107,7 +107,7 @@ async fn approve(
     Json(Approve { phase, reason }): Json<Approve>,
 ) -> Done {
     let request = api::ApprovePhaseRequest { rollout, phase, actor: actor(&caller, &reason)? };
-    door.owners.rollouts().approve_phase(request).await?;
+    door.owners.rollouts(&caller).approve_phase(request).await?;
     Ok(Json(()))
 }
 
@@ -118,7 +118,7 @@ async fn cancel(
     Json(Wish { reason }): Json<Wish>,
 ) -> Done {
     let request = api::CancelRolloutRequest { rollout, actor: actor(&caller, &reason)? };
-    door.owners.rollouts().cancel_rollout(request).await?;
+    door.owners.rollouts(&caller).cancel_rollout(request).await?;
     Ok(Json(()))
 }
 
@@ -130,7 +130,7 @@ pub(crate) async fn start(
 ) -> Result<Json<api::StartRolloutResponse>, Refused> {
     let policy = Some(policy.unwrap_or_else(|| (&Policy::default()).into()));
     let request = api::StartRolloutRequest { rollout, policy, actor: actor(&caller, &reason)? };
-    Ok(Json(door.owners.rollouts().start_rollout(request).await?.into_inner()))
+    Ok(Json(door.owners.rollouts(&caller).start_rollout(request).await?.into_inner()))
 }
 
 /// Who goes into the log, and why. A wish without a reason is nobody's.

@@ -5,10 +5,13 @@ mod rollouts;
 
 use nightshift_domain::RolloutId;
 use nightshift_domain::planner::Planner;
+use nightshift_domain::rollout::Actor;
 use nightshift_protocol::api::v1::fleet_service_server::FleetServiceServer;
 use nightshift_protocol::api::v1::rollout_service_server::RolloutServiceServer;
 use nightshift_protocol::convert::DecodeError;
+use nightshift_protocol::events::v1 as wire;
 use nightshift_runtime::Host;
+use nightshift_runtime::access::Caller;
 use nightshift_runtime::status::invalid;
 use tonic::Status;
 use tonic::service::Routes;
@@ -22,6 +25,11 @@ pub(crate) fn routes(host: Host<Planner>) -> Routes {
 }
 
 struct Planning(Host<Planner>);
+
+/// Who wishes, and why: the name is the token's, where callers have tokens.
+fn actor(caller: &Caller, said: Option<wire::Actor>) -> Result<Actor, Status> {
+    Ok(caller.acts(required(said, "actor")?))
+}
 
 fn rollout_id(text: String) -> Result<RolloutId, Status> {
     RolloutId::new(text).map_err(invalid)

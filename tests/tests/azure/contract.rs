@@ -1,6 +1,6 @@
 //! The OpenAPI document and what is served agree, whatever anybody asks: schemathesis tries.
 
-use crate::door::{Door, SUBSCRIPTION, linux, vm};
+use crate::door::{Door, SUBSCRIPTION, admin, linux, vm};
 use std::path::Path;
 use tokio::process::Command;
 
@@ -29,6 +29,7 @@ async fn nothing_that_schemathesis_asks_breaks_the_document() {
         "--phases",
         "examples,coverage,fuzzing",
     ]);
+    command.arg("--header").arg(format!("Authorization: Bearer {}", admin(&door.stack)));
     command.args(["--max-examples", "15", "--seed", "1", "--no-color"]);
     command.current_dir(folder.path()).kill_on_drop(true);
     let output = command.output().await.expect("run `cargo xtask tools` first");

@@ -58,7 +58,8 @@ impl Door {
         let stack = Stack::start(folder.path().join("data"), Clock::system(), Listen::free()).await.unwrap();
         let declared = fleet_file::parse(REGIONS).unwrap().request();
         clients::fleet(&stack.servers).await.unwrap().declare_fleet(declared).await.unwrap();
-        let door = Self { folder, stack, client: reqwest::Client::new() };
+        let client = client(&stack);
+        let door = Self { folder, stack, client };
         door.knows_the_regions().await;
         door
     }
@@ -69,7 +70,8 @@ impl Door {
         self.stack.ended().await.unwrap();
         let data = self.folder.path().join("data");
         let stack = Stack::start(data, Clock::system(), Listen::free()).await.unwrap();
-        Self { stack, ..self }
+        let client = client(&stack);
+        Self { stack, client, ..self }
     }
 
     /// The fleet was declared at its owner; this door reads of it in the log.
@@ -132,6 +134,18 @@ impl Door {
     pub fn link(&self, path: &str) -> String {
         format!("http://{}{path}", self.stack.http)
     }
+}
+
+/// A client with the admin's token.
+fn client(stack: &Stack) -> reqwest::Client {
+    let bearer = format!("Bearer {}", admin(stack)).parse().unwrap();
+    let headers = reqwest::header::HeaderMap::from_iter([(reqwest::header::AUTHORIZATION, bearer)]);
+    reqwest::Client::builder().default_headers(headers).build().unwrap()
+}
+
+/// The token that the installation left for its admin.
+pub fn admin(stack: &Stack) -> String {
+    std::fs::read_to_string(stack.servers.token_file.as_ref().unwrap()).unwrap().trim().to_owned()
 }
 
 /// The path of a VM in the group `myGroup`, with a verb behind it.

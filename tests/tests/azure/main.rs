@@ -6,6 +6,7 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod access;
 mod contract;
 mod door;
 mod refusals;

@@ -6,7 +6,7 @@ import time
 
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.core.pipeline.policies import BearerTokenCredentialPolicy
 from azure.mgmt.compute import ComputeManagementClient
 
 try:
@@ -22,11 +22,17 @@ LINUX = os.environ["FAMILY"] == "linux"
 
 class Token:
     def get_token(self, *scopes, **_):
-        return AccessToken("a-token", int(time.time()) + 3600)
+        return AccessToken(os.environ["TOKEN"], int(time.time()) + 3600)
 
 
-# A token is not sent over plain HTTP: here nobody asks for one.
-common = dict(base_url=BASE, authentication_policy=SansIOHTTPPolicy())
+class OverPlainHttp(BearerTokenCredentialPolicy):
+    """The SDK sends no token over plain HTTP; to the loopback address it may."""
+
+    def on_request(self, request):
+        request.http_request.headers["Authorization"] = "Bearer " + self._credential.get_token(*self._scopes).token
+
+
+common = dict(base_url=BASE, authentication_policy=OverPlainHttp(Token(), BASE + "/.default"))
 compute = ComputeManagementClient(Token(), SUBSCRIPTION, **common)
 resources = ResourceManagementClient(Token(), SUBSCRIPTION, **common)
 

@@ -1,7 +1,7 @@
 //! The releases of Azure's SDK for Python that people have, through all that the reference shows, with an agent that
 //! answers. `cargo xtask tools` fetches them.
 
-use crate::door::Door;
+use crate::door::{Door, admin};
 use nightshift_agent::config::Config;
 use nightshift_agent::run::{back_end, run as run_agent};
 use nightshift_cli::enrolment;
@@ -38,6 +38,7 @@ async fn python(door: &Door, release: &str, family: &str, part: &str) -> String 
     let mut command = Command::new(&python);
     command.arg(root.join("tests/azure/sdk.py")).arg(part).kill_on_drop(true);
     command.env("NIGHTSHIFT", door.link("")).env("FAMILY", family).env("VM", "sdk-vm");
+    command.env("TOKEN", admin(&door.stack));
     let told = command.output().await;
     let output =
         told.unwrap_or_else(|error| panic!("{}: {error}: run `cargo xtask tools` first", python.display()));

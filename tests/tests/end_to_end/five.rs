@@ -2,6 +2,7 @@
 
 use crate::demo::binary;
 use nightshift_cli::arguments::Servers;
+use nightshift_runtime::access::{Issuer, Role, Wanted};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -26,6 +27,13 @@ struct Service {
 impl Five {
     /// Each with the NATS user whose key is in this folder.
     pub fn start(folder: &Path, nats: &str, users: &Path) -> Self {
+        // One issuer, whose public keys all of them have.
+        let issuer = Issuer::open(folder).unwrap();
+        let keys = folder.join("keys.json");
+        fs::write(&keys, serde_json::to_string(&issuer.public_keys()).unwrap()).unwrap();
+        let token_file = folder.join("admin.token");
+        let admin = Wanted::new("tester", Role::Admin, std::time::Duration::from_secs(3_600));
+        fs::write(&token_file, issuer.issue(&admin).unwrap()).unwrap();
         let ports = free_ports(7);
         let at = |index: usize| SocketAddr::from(([127, 0, 0, 1], ports[index]));
         let services = (0..).zip(NAMES).map(|(index, name)| {
@@ -39,10 +47,11 @@ impl Five {
             let data = folder.join(name);
             fs::create_dir_all(&data).unwrap();
             let text = format!(
-                "listen = \"{}\"\ndata = \"{}\"\n[log]\nstore = \"nats\"\nservers = [\"{nats}\"]\n\
+                "listen = \"{}\"\ndata = \"{}\"\n[access]\nkeys = \"{}\"\n[log]\nstore = \"nats\"\nservers = [\"{nats}\"]\n\
                  login = {{ nkey_seed = \"{}/{name}.nk\" }}\n{own}",
                 at(index),
                 data.display(),
+                keys.display(),
                 users.display()
             );
             let (config, log) = (data.join("config.toml"), data.join("output"));
@@ -57,6 +66,8 @@ impl Five {
             coordinators: vec![url(2)],
             gateway: url(4),
             health: url(3),
+            token_file: Some(token_file),
+            token: None,
         };
         Self { services: services.collect(), servers, agents: at(5) }
     }

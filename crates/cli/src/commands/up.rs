@@ -2,7 +2,7 @@
 
 use super::print;
 use crate::arguments::Up;
-use crate::stack::{Listen, Stack};
+use crate::stack::{ADMIN_TOKEN, Listen, Stack};
 use crate::{clients, exit, fleet_file};
 use nightshift_runtime::{Clock, config, lifecycle, telemetry};
 use std::process::ExitCode;
@@ -22,6 +22,11 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     print(format_args!("console  {}", stack.servers.console))?;
     print(format_args!("planner  {}", stack.servers.planner))?;
     print(format_args!("gateway  {}   (agents: https://{})", stack.servers.gateway, stack.agents))?;
+    let token = up.data.join(ADMIN_TOKEN);
+    print(format_args!(
+        "token    {}   (the command line finds it; `nightshift token issue` makes others)",
+        token.display()
+    ))?;
     print(format_args!("http     http://{}/v1/rollouts", stack.http))?;
     tokio::spawn(lifecycle::end_on_signal(stack.shutdown.clone()));
     stack.ended().await?;

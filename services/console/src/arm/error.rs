@@ -71,6 +71,7 @@ impl ArmError {
                 (409, "SubscriptionNotRegisteredForFeature", None)
             }
             "AgentNotEnrolled" => (409, "OperationNotAllowed", None),
+            "AuthorizationFailed" => (403, "AuthorizationFailed", None),
             "ProviderNotRegistered" => (409, "MissingSubscriptionRegistration", None),
             "VmChangedConflict" => (412, "PreconditionFailed", None),
             "VmNameExists" => (409, "Conflict", None),
@@ -97,6 +98,10 @@ impl From<Status> for ArmError {
             Code::InvalidArgument => Self::bad("InvalidParameter", message),
             Code::NotFound => Self::not_found("ResourceNotFound", message),
             Code::FailedPrecondition => Self::new(StatusCode::CONFLICT, "Conflict", message),
+            // The owner did not believe a token that this door believed: their keys differ, or it has just expired.
+            Code::Unauthenticated => {
+                Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
+            }
             Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
             }

@@ -68,7 +68,7 @@ pub(super) async fn register(
     let known = feature(&name)?;
     let number = wire::Feature::from(known.1).into();
     let registration = api::FeatureRegistration { subscription: subscription.to_string(), feature: number };
-    let (registration, mut planner) = (Some(registration), asked.door.owners.fleet());
+    let (registration, mut planner) = (Some(registration), asked.door.owners.fleet(&asked.caller));
     if wanted {
         planner.register_feature(api::RegisterFeatureRequest { registration }).await?;
     } else {
@@ -147,7 +147,7 @@ pub(super) async fn register_provider(
     let known = provider(&namespace)?;
     if known == COMPUTE {
         let request = api::RegisterProviderRequest { subscription: subscription.to_string() };
-        asked.door.owners.fleet().register_provider(request).await?;
+        asked.door.owners.fleet(&asked.caller).register_provider(request).await?;
         let of = subscription.clone();
         asked.door.read_back(move |view| view.planner.fleet.providers.contains(&of)).await?;
     }

@@ -86,7 +86,8 @@ fn subscription_document(subscription: &SubscriptionId) -> Value {
 /// `/subscriptions`
 pub(super) async fn subscriptions(asked: Asked) -> Result<Response> {
     asked.only(&Method::GET)?;
-    let known = asked.door.host.look(|view, _| known(view)).await?;
+    let mut known = asked.door.host.look(|view, _| known(view)).await?;
+    known.retain(|subscription| asked.caller.sees(subscription));
     let value: Vec<_> = known.iter().map(subscription_document).collect();
     Ok(answer(StatusCode::OK, json!({ "value": value })))
 }

@@ -112,7 +112,7 @@ async fn put_once(
         seen: wished.seen.as_ref().map(Into::into),
         any_update_domain: wished.any_update_domain,
     };
-    let put = asked.door.owners.fleet().put_vm(request).await?.into_inner().vm;
+    let put = asked.door.owners.fleet(&asked.caller).put_vm(request).await?.into_inner().vm;
     let vm = put.and_then(|vm| Vm::try_from(vm).ok()).unwrap_or(wished.vm);
     let written = vm.clone();
     asked.door.read_back(move |view| view.planner.fleet.vms.get(&written.id) == Some(&written)).await?;
@@ -129,7 +129,7 @@ async fn delete(asked: Asked, subscription: SubscriptionId, at: VmName) -> Resul
     let Some(vm) = found.await?? else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let conditional = asked.headers.contains_key(header::IF_MATCH);
     let request = api::RemoveVmRequest { vm: vm.id.to_string(), seen: conditional.then(|| (&vm).into()) };
-    match asked.door.owners.fleet().remove_vm(request).await.map_err(ArmError::from) {
+    match asked.door.owners.fleet(&asked.caller).remove_vm(request).await.map_err(ArmError::from) {
         // Another was first.
         Err(error) if error.status == StatusCode::NOT_FOUND => {
             return Ok(StatusCode::NO_CONTENT.into_response());

@@ -7,6 +7,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::lookback_service_server::LookbackService;
 use nightshift_protocol::api::v1::overview_service_server::OverviewService;
+use nightshift_runtime::access::Caller;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -25,7 +26,8 @@ impl OverviewService for Looks {
         &self,
         request: Request<api::GetOverviewRequest>,
     ) -> Answer<api::GetOverviewResponse> {
-        Ok(Response::new(self.desk.overview(request.into_inner()).await?))
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.desk.overview(&caller, request.into_inner()).await?))
     }
 
     type WatchOverviewStream = BoxStream<'static, Result<api::WatchOverviewResponse, Status>>;
@@ -34,8 +36,9 @@ impl OverviewService for Looks {
         &self,
         request: Request<api::WatchOverviewRequest>,
     ) -> Answer<Self::WatchOverviewStream> {
+        let caller = Caller::of(&request)?;
         let api::WatchOverviewRequest { rollout, after } = request.into_inner();
-        let overviews = overview::watch(self.desk.watcher.clone(), named(&rollout)?, &after);
+        let overviews = overview::watch(self.desk.watcher.clone(), caller, named(&rollout)?, &after);
         Ok(Response::new(overviews.take_until(self.shutdown.clone().cancelled_owned()).boxed()))
     }
 
@@ -57,14 +60,16 @@ impl LookbackService for Looks {
         &self,
         request: Request<api::GetVmHistoryRequest>,
     ) -> Answer<api::GetVmHistoryResponse> {
-        Ok(Response::new(self.desk.vm_history(&request.into_inner().vm).await?))
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.desk.vm_history(caller, &request.into_inner().vm).await?))
     }
 
     async fn get_vm_signals(
         &self,
         request: Request<api::GetVmSignalsRequest>,
     ) -> Answer<api::GetVmSignalsResponse> {
-        Ok(Response::new(self.desk.vm_signals(&request.into_inner().vm)?))
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.desk.vm_signals(caller, &request.into_inner().vm).await?))
     }
 
     async fn get_timeline(

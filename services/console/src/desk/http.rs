@@ -3,7 +3,7 @@
 use crate::http::{Door, Refused};
 use crate::overview;
 use crate::service::named;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, Sse};
@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::{Stream, StreamExt as _};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
+use nightshift_runtime::access::Caller;
 use serde::Deserialize;
 
 pub(crate) fn router() -> Router<Door> {
@@ -43,20 +44,22 @@ type Found<T> = Result<Json<T>, Refused>;
 
 async fn get_overview(
     State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
     Query(Shown { rollout, at }): Query<Shown>,
 ) -> Found<api::GetOverviewResponse> {
     let request = api::GetOverviewRequest { rollout, at: at.map(timestamp) };
-    Ok(Json(door.desk.overview(request).await?))
+    Ok(Json(door.desk.overview(&caller, request).await?))
 }
 
 /// The overview as server-sent events: all of it, or what changed since the reader's `Last-Event-ID`.
 async fn live_overview(
     State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
     Query(Shown { rollout, .. }): Query<Shown>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, axum::Error>>>, Refused> {
     let after = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let overviews = overview::watch(door.desk.watcher, named(&rollout)?, after);
+    let overviews = overview::watch(door.desk.watcher, caller, named(&rollout)?, after);
     let events = overviews.map(|overview| {
         let overview = overview.map_err(axum::Error::new)?;
         Event::default().event("overview").id(overview.id.clone()).json_data(overview)
@@ -76,12 +79,20 @@ async fn preview(
     Ok(Json(door.desk.preview(request).await?))
 }
 
-async fn vm_history(State(door): State<Door>, Path(vm): Path<String>) -> Found<api::GetVmHistoryResponse> {
-    Ok(Json(door.desk.vm_history(&vm).await?))
+async fn vm_history(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+    Path(vm): Path<String>,
+) -> Found<api::GetVmHistoryResponse> {
+    Ok(Json(door.desk.vm_history(caller, &vm).await?))
 }
 
-async fn vm_signals(State(door): State<Door>, Path(vm): Path<String>) -> Found<api::GetVmSignalsResponse> {
-    Ok(Json(door.desk.vm_signals(&vm)?))
+async fn vm_signals(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+    Path(vm): Path<String>,
+) -> Found<api::GetVmSignalsResponse> {
+    Ok(Json(door.desk.vm_signals(caller, &vm).await?))
 }
 
 async fn timeline(

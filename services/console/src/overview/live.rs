@@ -7,6 +7,7 @@ use futures::Stream;
 use nightshift_domain::{Fact, RolloutId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_runtime::Host;
+use nightshift_runtime::access::Caller;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -47,6 +48,7 @@ impl Watcher {
 
 struct Watching {
     watcher: Watcher,
+    caller: Caller,
     named: Option<RolloutId>,
     /// Version and rollout of the last answer.
     told: Option<(u64, String)>,
@@ -57,12 +59,13 @@ struct Watching {
 /// The overview now and after each change.
 pub(crate) fn watch(
     watcher: Watcher,
+    caller: Caller,
     named: Option<RolloutId>,
     after: &str,
 ) -> impl Stream<Item = Result<api::WatchOverviewResponse, Status>> + Send + use<> {
     let told = watcher.read(after);
     let facts = watcher.host.facts();
-    let watching = Watching { watcher, named, told, first: true, facts };
+    let watching = Watching { watcher, caller, named, told, first: true, facts };
     futures::stream::unfold(watching, async |mut watching| {
         if !watching.first {
             watching.wait().await;
@@ -89,6 +92,7 @@ impl Watching {
         };
         let found = self.watcher.host.look(look).await?;
         let found = found.ok_or_else(|| no_rollout(self.named.as_ref().map_or("", RolloutId::as_str)))?;
+        let found = found.seen_by(&self.caller);
         let rollout = found.head.rollout.clone();
         let since = self.told.take().filter(|(_, known)| *known == rollout).map(|(version, _)| version);
         let changed = found.regions.into_iter().filter(|(changed, _)| since.is_none_or(|since| *changed > since));

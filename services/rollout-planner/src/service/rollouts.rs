@@ -1,6 +1,6 @@
 //! The rollouts' gRPC.
 
-use super::{Planning, required, rollout_id};
+use super::{Planning, actor, required, rollout_id};
 use nightshift_domain::planner::Planner;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::rhythm::Rhythm;
@@ -9,6 +9,8 @@ use nightshift_domain::{Decision, Refusal, RegionName, RolloutId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::rollout_service_server::RolloutService;
 use nightshift_protocol::convert::timestamp;
+use nightshift_protocol::events::v1 as wire;
+use nightshift_runtime::access::Caller;
 use nightshift_runtime::status::invalid;
 use tonic::{Request, Response, Status};
 
@@ -18,10 +20,11 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::StartRolloutRequest>,
     ) -> Result<Response<api::StartRolloutResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let id = rollout_id(request.rollout)?;
         let policy = required::<_, Policy>(request.policy, "policy")?;
-        let actor = required::<_, Actor>(request.actor, "actor")?;
+        let actor = actor(&caller, request.actor)?;
         let started = id.clone();
         self.0.command(move |planner, _| planner.start(&started, policy.clone(), actor.clone())).await?;
         let planned = move |planner: &Planner| {
@@ -36,8 +39,9 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::PauseRolloutRequest>,
     ) -> Result<Response<api::PauseRolloutResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        self.wish(request.rollout, request.actor, Planner::pause).await?;
+        self.wish(&caller, request.rollout, request.actor, Planner::pause).await?;
         Ok(Response::new(api::PauseRolloutResponse {}))
     }
 
@@ -45,8 +49,9 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::ResumeRolloutRequest>,
     ) -> Result<Response<api::ResumeRolloutResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        self.wish(request.rollout, request.actor, Planner::resume).await?;
+        self.wish(&caller, request.rollout, request.actor, Planner::resume).await?;
         Ok(Response::new(api::ResumeRolloutResponse {}))
     }
 
@@ -54,8 +59,9 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::RetryRolloutRequest>,
     ) -> Result<Response<api::RetryRolloutResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        self.wish(request.rollout, request.actor, Planner::retry).await?;
+        self.wish(&caller, request.rollout, request.actor, Planner::retry).await?;
         Ok(Response::new(api::RetryRolloutResponse {}))
     }
 
@@ -63,10 +69,11 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::SkipRegionRequest>,
     ) -> Result<Response<api::SkipRegionResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let id = rollout_id(request.rollout)?;
         let region = RegionName::new(request.region).map_err(invalid)?;
-        let actor = required::<_, Actor>(request.actor, "actor")?;
+        let actor = actor(&caller, request.actor)?;
         self.0.command(move |planner, _| planner.skip_region(&id, &region, actor.clone())).await?;
         Ok(Response::new(api::SkipRegionResponse {}))
     }
@@ -75,8 +82,9 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::CancelRolloutRequest>,
     ) -> Result<Response<api::CancelRolloutResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        self.wish(request.rollout, request.actor, Planner::cancel).await?;
+        self.wish(&caller, request.rollout, request.actor, Planner::cancel).await?;
         Ok(Response::new(api::CancelRolloutResponse {}))
     }
 
@@ -84,9 +92,10 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::ApprovePhaseRequest>,
     ) -> Result<Response<api::ApprovePhaseResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let id = rollout_id(request.rollout)?;
-        let actor = required::<_, Actor>(request.actor, "actor")?;
+        let actor = actor(&caller, request.actor)?;
         let phase = request.phase.checked_sub(1).ok_or_else(|| invalid("phase = 0: phases count from 1"))?;
         self.0.command(move |planner, _| planner.approve(&id, phase, actor.clone())).await?;
         Ok(Response::new(api::ApprovePhaseResponse {}))
@@ -96,10 +105,11 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::ChangePolicyRequest>,
     ) -> Result<Response<api::ChangePolicyResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let id = rollout_id(request.rollout)?;
         let policy = required::<_, Policy>(request.policy, "policy")?;
-        let actor = required::<_, Actor>(request.actor, "actor")?;
+        let actor = actor(&caller, request.actor)?;
         let change = move |planner: &Planner, _| planner.change_policy(&id, policy.clone(), actor.clone());
         self.0.command(change).await?;
         Ok(Response::new(api::ChangePolicyResponse {}))
@@ -109,10 +119,11 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::DeclareRhythmRequest>,
     ) -> Result<Response<api::DeclareRhythmResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let rhythm =
             request.rhythm.map(|rhythm| required::<_, Rhythm>(Some(rhythm), "rhythm")).transpose()?;
-        let actor = required::<_, Actor>(request.actor, "actor")?;
+        let actor = actor(&caller, request.actor)?;
         let declare = move |planner: &Planner, _| planner.declare_rhythm(rhythm.clone(), actor.clone());
         self.0.command(declare).await?;
         Ok(Response::new(api::DeclareRhythmResponse {}))
@@ -136,12 +147,13 @@ type Wish = fn(&Planner, &RolloutId, Actor) -> Result<Vec<Decision>, Refusal>;
 impl Planning {
     async fn wish(
         &self,
+        caller: &Caller,
         rollout: String,
-        actor: Option<nightshift_protocol::events::v1::Actor>,
+        said: Option<wire::Actor>,
         wish: Wish,
     ) -> Result<(), Status> {
         let id = rollout_id(rollout)?;
-        let actor = required::<_, Actor>(actor, "actor")?;
+        let actor = actor(caller, said)?;
         self.0.command(move |planner, _| wish(planner, &id, actor.clone())).await?;
         Ok(())
     }
