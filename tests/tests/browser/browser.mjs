@@ -19,7 +19,7 @@ const FLAGS = [
 ];
 
 /** Opens the page; everything that goes wrong on it is in `faults`. */
-export async function open({ at = PAGE, width = 1280, height = 860, expected = [], ...more } = {}) {
+export async function open({ at = PAGE, token = process.env.TOKEN, width = 1280, height = 860, expected = [], ...more } = {}) {
   const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
   const context = await browser.newContext({ viewport: { width, height }, ...more });
   const page = await context.newPage();
@@ -35,7 +35,7 @@ export async function open({ at = PAGE, width = 1280, height = 860, expected = [
     const url = new URL(request.url());
     if (!["blob:", "data:"].includes(url.protocol) && url.host !== host) faults.push(`a request to ${url.href}`);
   });
-  await page.goto(at);
+  await page.goto(token ? `${at}#token=${token}` : at);
   return { browser, context, page, faults };
 }
 

@@ -8,14 +8,15 @@ const PATIENCE = 2_000;
 const KIB = 1_024;
 
 const vms = Number(process.env.VMS).toLocaleString("en-GB");
-const session = await open({ at: "about:blank" }).catch(() => null) ?? (await open());
+const session = await open();
 const { page } = session;
-session.faults.length = 0;
+await page.goto("about:blank");
 const network = await page.context().newCDPSession(page);
 await network.send("Network.enable");
 let bytes = 0;
 network.on("Network.dataReceived", ({ encodedDataLength, dataLength }) => { bytes += encodedDataLength || dataLength; });
-await page.goto(PAGE);
+bytes = 0;
+await page.goto(`${PAGE}#token=${process.env.TOKEN}`);
 await page.locator("#state", { hasText: "Running" }).waitFor({ timeout: 120_000 });
 await page.locator(".region").first().waitFor();
 const first = bytes;

@@ -28,7 +28,9 @@ async fn a_hundred_thousand_machines_are_as_quick_as_a_hundred() {
         actor: Some(actor),
     };
     clients::rollouts(&stack.servers).await.unwrap().start_rollout(request).await.unwrap();
-    script::run("large.mjs", &format!("http://{}/", stack.http), &[("VMS", &VMS.to_string())]).await;
+    let token = std::fs::read_to_string(stack.servers.token_file.as_ref().unwrap()).unwrap();
+    let told = [("VMS", &*VMS.to_string()), ("TOKEN", token.trim())];
+    script::run("large.mjs", &format!("http://{}/", stack.http), &told).await;
     stack.shutdown.cancel();
     stack.ended().await.unwrap();
 }

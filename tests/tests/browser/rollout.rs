@@ -5,8 +5,11 @@ use nightshift_cli::demo::simulated::{EXAMPLE, SPEED, Simulated, policy};
 use nightshift_cli::stack::Listen;
 use nightshift_cli::{clients, fleet_file};
 use nightshift_domain::RegionName;
+use nightshift_domain::policy::{Approvals, Policy};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1 as wire;
+use nightshift_runtime::access::{Role, Wanted};
+use std::time::Duration;
 
 struct Night {
     _folder: tempfile::TempDir,
@@ -28,6 +31,21 @@ impl Night {
     fn page(&self) -> String {
         format!("http://{}/", self.simulated.stack.http)
     }
+
+    /// A token of this installation.
+    fn token(&self, name: &str, role: Role) -> String {
+        self.simulated.stack.issuer.issue(&Wanted::new(name, role, Duration::from_secs(3_600))).unwrap()
+    }
+
+    async fn start(&self, policy: &Policy) {
+        let actor = wire::Actor { name: "the test".into(), reason: "monthly patches".into() };
+        let request = api::StartRolloutRequest {
+            rollout: "monthly".into(),
+            policy: Some(policy.into()),
+            actor: Some(actor),
+        };
+        clients::rollouts(&self.simulated.stack.servers).await.unwrap().start_rollout(request).await.unwrap();
+    }
 }
 
 /// From an empty page through the preview to the report, the timeline and the auditor's verdict.
@@ -35,7 +53,8 @@ impl Night {
 async fn a_rollout_is_started_and_watched_to_its_end() {
     let _alone = script::alone().await;
     let night = Night::begin(None).await;
-    script::run("watch.mjs", &night.page(), &[]).await;
+    let token = night.token("olga", Role::Operator);
+    script::run("watch.mjs", &night.page(), &[("TOKEN", &token)]).await;
     night.simulated.end().await.unwrap();
 }
 
@@ -44,13 +63,20 @@ async fn a_rollout_is_started_and_watched_to_its_end() {
 async fn a_halt_is_seen_and_resumed_with_a_reason() {
     let _alone = script::alone().await;
     let night = Night::begin(Some("east-asia")).await;
-    let actor = wire::Actor { name: "the test".into(), reason: "monthly patches".into() };
-    let request = api::StartRolloutRequest {
-        rollout: "monthly".into(),
-        policy: Some((&policy()).into()),
-        actor: Some(actor),
-    };
-    clients::rollouts(&night.simulated.stack.servers).await.unwrap().start_rollout(request).await.unwrap();
-    script::run("halt.mjs", &night.page(), &[]).await;
+    night.start(&policy()).await;
+    let token = night.token("olga", Role::Operator);
+    script::run("halt.mjs", &night.page(), &[("TOKEN", &token)]).await;
+    night.simulated.end().await.unwrap();
+}
+
+/// Who started it may not let its next phase begin; a second person may.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phase_waits_for_a_second_person() {
+    let _alone = script::alone().await;
+    let night = Night::begin(None).await;
+    night.start(&Policy { approvals: Approvals::BetweenPhases, ..policy() }).await;
+    let (operator, approver) = (night.token("olga", Role::Operator), night.token("april", Role::Approver));
+    let tokens = [("TOKEN", operator.as_str()), ("APPROVER", approver.as_str())];
+    script::run("approve.mjs", &night.page(), &tokens).await;
     night.simulated.end().await.unwrap();
 }

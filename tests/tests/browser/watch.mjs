@@ -9,6 +9,10 @@ const go = async (view, heading) => {
 };
 const banner = page.locator("#state");
 
+// The token is used, and is not in the address any more.
+assert.equal(page.url(), PAGE);
+await page.locator(".who", { hasText: "olga" }).waitFor();
+
 // Nothing yet: the page says what to do.
 await banner.filter({ hasText: "No rollout yet" }).waitFor();
 await accessible(page, "Tonight before any rollout");

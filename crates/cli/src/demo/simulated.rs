@@ -54,11 +54,12 @@ pub(super) async fn run(demo: &Demo, data: PathBuf, live: &mut Live) -> anyhow::
     let bad_region = demo.bad_patch.as_deref().map(|name| known_region(&fleet, name)).transpose()?;
     let listen = Listen { http: demo.http.unwrap_or(Listen::free().http), ..Listen::free() };
     let simulated = Simulated::start(&fleet, bad_region.as_ref(), data, listen).await?;
-    eprintln!("the page  http://{}/", simulated.stack.http);
+    let page = simulated.page()?;
+    eprintln!("the page  {page}");
     simulated.clock.set_speed(demo.speed.unwrap_or(SPEED));
     let report = roll_out(&simulated.stack, &policy(), live).await?;
     if demo.stay {
-        eprintln!("{report}\n\neverything goes on: the page is at http://{}/, Ctrl-C ends it", simulated.stack.http);
+        eprintln!("{report}\n\neverything goes on, until Ctrl-C: {page}");
         tokio::signal::ctrl_c().await?;
     }
     simulated.end().await?;
@@ -90,6 +91,15 @@ impl Simulated {
         let agents = start_agents(&stack, fleet, bad_region, &clock).await?;
         enrolment::connected(&stack.servers, agents.len()).await?;
         Ok(Self { stack, clock, agents })
+    }
+
+    /// Where the page is, with the admin's token: what comes after the # is sent to nobody.
+    pub fn page(&self) -> anyhow::Result<String> {
+        let token = match &self.stack.servers.token_file {
+            Some(path) => std::fs::read_to_string(path).with_context(|| path.display().to_string())?,
+            None => String::new(),
+        };
+        Ok(format!("http://{}/#token={}", self.stack.http, token.trim()))
     }
 
     /// Ends everything.
