@@ -27,9 +27,7 @@ impl Deeds {
                 (rollout, "RolloutRequested", String::new(), actor)
             }
             Event::RolloutPaused { rollout, actor } => (rollout, "RolloutPaused", String::new(), actor),
-            Event::RolloutResumed { rollout, actor, .. } => {
-                (rollout, "RolloutResumed", String::new(), actor)
-            }
+            Event::RolloutResumed { rollout, actor, .. } => (rollout, "RolloutResumed", String::new(), actor),
             Event::RolloutRetried { rollout, regions, actor } => {
                 let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
                 (rollout, "RolloutRetried", regions.join(", "), actor)

@@ -70,7 +70,10 @@ impl Desk {
         Ok(self.watcher.host.look(|view, _| topology::topology(view)).await?)
     }
 
-    async fn preview(&self, request: api::PreviewRolloutRequest) -> Result<api::PreviewRolloutResponse, Status> {
+    async fn preview(
+        &self,
+        request: api::PreviewRolloutRequest,
+    ) -> Result<api::PreviewRolloutResponse, Status> {
         self.previews.preview(&self.watcher.host, request).await
     }
 

@@ -37,7 +37,8 @@ pub(crate) async fn read(
                 continue;
             }
             let fact = envelope.fact().map_err(|error| Status::data_loss(error.to_string()))?;
-            let Some(sentence) = (fact.event.vm() == Some(&vm)).then(|| sentence(&fact.event)).flatten() else {
+            let Some(sentence) = (fact.event.vm() == Some(&vm)).then(|| sentence(&fact.event)).flatten()
+            else {
                 continue;
             };
             let what = envelope.event_type.rsplit('.').next().unwrap_or_default().to_owned();
@@ -48,7 +49,13 @@ pub(crate) async fn read(
     Ok(api::GetVmHistoryResponse { entries: entries.into_iter().map(|(_, entry)| entry).collect() })
 }
 
-fn entry(at: Time, partition: &Partition, position: u64, what: String, sentence: String) -> api::HistoryEntry {
+fn entry(
+    at: Time,
+    partition: &Partition,
+    position: u64,
+    what: String,
+    sentence: String,
+) -> api::HistoryEntry {
     let (at, partition) = (Some(timestamp(at)), partition.to_string());
     api::HistoryEntry { at, partition, position, what, sentence }
 }
@@ -63,7 +70,10 @@ fn sentence(event: &Event) -> Option<String> {
         Event::AgentEnrolled { .. } => "its agent enrolled".to_owned(),
         Event::AgentCertified { .. } => "its agent got a certificate".to_owned(),
         Event::AgentConnected { identity, .. } => {
-            format!("its agent {} spoke after a boot ({}, {})", identity.agent_version, identity.os, identity.back_end)
+            format!(
+                "its agent {} spoke after a boot ({}, {})",
+                identity.agent_version, identity.os, identity.back_end
+            )
         }
         Event::AgentEnabled { .. } => "native automatic updates are off: Nightshift patches it".to_owned(),
         Event::AgentAssessed { assessment, .. } => format!(

@@ -93,7 +93,13 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     let arm = arm::Door { host: host.clone(), owners, secure: false };
     tasks.spawn(spans.clone().listen(context.signals));
     let desk = Desk::new(Watcher::of(host), context.log, spans);
-    let router = http::router(arm, desk.clone(), context.access.clone(), context.shutdown.clone(), context.settings.host_names);
+    let router = http::router(
+        arm,
+        desk.clone(),
+        context.access.clone(),
+        context.shutdown.clone(),
+        context.settings.host_names,
+    );
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
     let ended = context.shutdown.clone().cancelled_owned();
     tasks.spawn(async move { Ok(axum::serve(http, router).with_graceful_shutdown(ended).await?) });

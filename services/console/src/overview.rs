@@ -73,12 +73,7 @@ pub(crate) fn newest(view: &View) -> Option<RolloutId> {
 }
 
 /// The rollout of this name, or the newest; `None` if there is none of this name.
-pub(crate) fn overview(
-    view: &View,
-    named: Option<&RolloutId>,
-    now: Time,
-    kept: &Kept,
-) -> Option<Overview> {
+pub(crate) fn overview(view: &View, named: Option<&RolloutId>, now: Time, kept: &Kept) -> Option<Overview> {
     let id = named.cloned().or_else(|| newest(view));
     let rollout = match &id {
         Some(id) => Some(view.planner.rollouts.get(id)?),

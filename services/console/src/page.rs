@@ -18,9 +18,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// Serves the page at `/` and its files under `/page/`.
 pub(crate) fn router() -> Router {
-    Router::new()
-        .route("/", get(async |headers: HeaderMap| serve("index.html", &headers)))
-        .route("/page/{*file}", get(async |Path(file): Path<String>, headers: HeaderMap| serve(&file, &headers)))
+    Router::new().route("/", get(async |headers: HeaderMap| serve("index.html", &headers))).route(
+        "/page/{*file}",
+        get(async |Path(file): Path<String>, headers: HeaderMap| serve(&file, &headers)),
+    )
 }
 
 fn serve(name: &str, headers: &HeaderMap) -> Response {

@@ -54,8 +54,7 @@ impl Folded {
                 if recorded.envelope.time > at {
                     break;
                 }
-                let fact =
-                    recorded.envelope.fact().map_err(|error| Status::data_loss(error.to_string()))?;
+                let fact = recorded.envelope.fact().map_err(|error| Status::data_loss(error.to_string()))?;
                 self.view.apply(&fact);
                 self.taken.insert(follow.clone(), recorded.position);
             }

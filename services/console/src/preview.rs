@@ -38,7 +38,8 @@ impl Previews {
         }
         let (from, fleet) = host.look(|view, now| (now, facts(view))).await?;
         let _one_at_a_time = self.0.lock().await;
-        let lived = tokio::task::spawn_blocking(move || simulate(from, fleet.map_err(|r| refused(&r))?, policy));
+        let lived =
+            tokio::task::spawn_blocking(move || simulate(from, fleet.map_err(|r| refused(&r))?, policy));
         let expected = lived.await.map_err(|error| Status::internal(error.to_string()))??;
         Ok(with_forecast(planned, &expected))
     }
@@ -70,7 +71,9 @@ fn facts(view: &View) -> Result<Vec<Event>, Refusal> {
     let mut events =
         nightshift_domain::fleet::Fleet::default().declare(fleet.topology.clone(), &features, vms)?;
     let providers = fleet.providers.iter();
-    events.extend(providers.map(|subscription| Event::ProviderRegistered { subscription: subscription.clone() }));
+    events.extend(
+        providers.map(|subscription| Event::ProviderRegistered { subscription: subscription.clone() }),
+    );
     Ok(events)
 }
 
@@ -89,8 +92,7 @@ fn with_forecast(
         api::PreviewPhase {
             from: lived.and_then(|lived| lived.from).map(timestamp),
             to: lived.and_then(|lived| lived.to).map(timestamp),
-            blast_radius: lived
-                .map_or(0, |lived| u32::try_from(lived.blast_radius).unwrap_or(u32::MAX)),
+            blast_radius: lived.map_or(0, |lived| u32::try_from(lived.blast_radius).unwrap_or(u32::MAX)),
             ..phase
         }
     });

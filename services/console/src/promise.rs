@@ -170,7 +170,10 @@ mod tests {
         let id = VmId::new("vm").unwrap();
         let at = |promises: &Promises, day: i64| promises.standing(&id, began + Duration::days(day));
         let new = tell(0, Event::VmRegistered { vm: vm(PatchMode::AutomaticByPlatform) });
-        assert_eq!((at(&new, 22), at(&new, 23), at(&new, 30)), (Standing::Kept, Standing::AtRisk, Standing::Broken));
+        assert_eq!(
+            (at(&new, 22), at(&new, 23), at(&new, 30)),
+            (Standing::Kept, Standing::AtRisk, Standing::Broken)
+        );
         let failed = tell(20, settled(Outcome::Failed { why: "ill".into() }));
         assert_eq!(at(&failed, 30), Standing::Broken, "a patch that was not confirmed keeps no promise");
         let healthy = tell(20, settled(Outcome::Healthy));

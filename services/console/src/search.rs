@@ -190,10 +190,8 @@ mod tests {
         let error = Filter::parse("web colour:red").unwrap_err();
         assert!(error.contains("\"colour\"") && error.contains("region"), "{error}");
         let filter = Filter::parse("Web STATE:failed,deferred").unwrap();
-        let words = [
-            Term::Word("web".into()),
-            Term::Key(Key::State, vec!["failed".into(), "deferred".into()]),
-        ];
+        let words =
+            [Term::Word("web".into()), Term::Key(Key::State, vec!["failed".into(), "deferred".into()])];
         assert_eq!(filter, Filter(words.into()));
     }
 

@@ -53,7 +53,11 @@ impl Spans {
 
     fn hear(&self, signal: Signal) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        take(heard.entry(signal.vm).or_default().entry(signal.source).or_default(), signal.at, signal.ailment);
+        take(
+            heard.entry(signal.vm).or_default().entry(signal.source).or_default(),
+            signal.at,
+            signal.ailment,
+        );
     }
 
     /// Of one machine, oldest first.

@@ -113,7 +113,9 @@ fn said(event: &Event) -> Option<(&RolloutId, &'static str, String)> {
         reason => format!("{} {did}: {reason}", actor.name),
     };
     Some(match event {
-        Event::RolloutRequested { rollout, actor, .. } => (rollout, "RolloutRequested", by(actor, "started it")),
+        Event::RolloutRequested { rollout, actor, .. } => {
+            (rollout, "RolloutRequested", by(actor, "started it"))
+        }
         Event::PhaseStarted { rollout, phase } => {
             (rollout, "PhaseStarted", format!("phase {} began", phase + 1))
         }
@@ -135,7 +137,9 @@ fn said(event: &Event) -> Option<(&RolloutId, &'static str, String)> {
         Event::PhaseApproved { rollout, phase, actor } => {
             (rollout, "PhaseApproved", by(actor, &format!("approved phase {}", phase + 1)))
         }
-        Event::RolloutCancelled { rollout, actor } => (rollout, "RolloutCancelled", by(actor, "cancelled it")),
+        Event::RolloutCancelled { rollout, actor } => {
+            (rollout, "RolloutCancelled", by(actor, "cancelled it"))
+        }
         Event::RolloutExpired { rollout, why } => (rollout, "RolloutExpired", format!("it expired: {why}")),
         Event::RolloutCompleted { rollout, .. } => (rollout, "RolloutCompleted", "it ended".to_owned()),
         Event::PatchBarred { rollout, patch, why, .. } => {
@@ -177,7 +181,8 @@ mod tests {
         let (from, to) = ("2026-01-13T00:00:00Z".parse().unwrap(), "2026-01-14T00:00:00Z".parse().unwrap());
         let seen = timelines.of(&rollout, from, to).regions.remove(0);
         assert_eq!((seen.region.as_str(), seen.phase, seen.turns.len()), ("here", 2, 1));
-        let counts: Vec<_> = seen.slots.iter().map(|slot| (slot.ordered, slot.healthy, slot.failed)).collect();
+        let counts: Vec<_> =
+            seen.slots.iter().map(|slot| (slot.ordered, slot.healthy, slot.failed)).collect();
         assert_eq!(counts, [(0, 1, 1), (0, 1, 0)]);
         assert!(seen.turns[0].to.is_none(), "it is held");
     }

@@ -41,7 +41,9 @@ fn fleet() -> api::DeclareFleetRequest {
         match event {
             Event::TopologyDeclared { topology } => request.topology = Some((&topology).into()),
             Event::VmRegistered { vm } => request.vms.push((&vm).into()),
-            Event::FeatureRegistered { subscription, feature } => request.features.push(registration(subscription.to_string(), feature)),
+            Event::FeatureRegistered { subscription, feature } => {
+                request.features.push(registration(subscription.to_string(), feature))
+            }
             Event::FeatureRequested { .. } => {}
             other => panic!("{other:?}"),
         }

@@ -22,8 +22,7 @@ impl Night {
         let fleet = fleet_file::parse(EXAMPLE).unwrap();
         let bad_region = bad_region.map(|name| RegionName::new(name).unwrap());
         let data = folder.path().join("data");
-        let simulated =
-            Simulated::start(&fleet, bad_region.as_ref(), data, Listen::free()).await.unwrap();
+        let simulated = Simulated::start(&fleet, bad_region.as_ref(), data, Listen::free()).await.unwrap();
         simulated.clock.set_speed(SPEED);
         Self { _folder: folder, simulated }
     }

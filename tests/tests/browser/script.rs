@@ -22,8 +22,7 @@ pub async fn run(name: &str, page: &str, more: &[(&str, &str)]) -> String {
     command.arg(root.join("tests/browser").join(name)).kill_on_drop(true);
     command.env("PAGE", page).env("TOOLS", &tools).env("SHOTS", shots(root)).envs(more.iter().copied());
     let output = command.stdin(Stdio::null()).output().await.expect("Node.js is needed to drive the browser");
-    let (said, wrong) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{name}: {said}\n{wrong}");
     println!("{said}");
     said.into_owned()

@@ -42,7 +42,8 @@ impl Watcher {
         let mut parts = id.splitn(3, '.');
         let epoch = parts.next()?;
         let version = parts.next()?.parse().ok()?;
-        (epoch == self.epoch.simple().to_string()).then(|| (version, parts.next().unwrap_or_default().to_owned()))
+        (epoch == self.epoch.simple().to_string())
+            .then(|| (version, parts.next().unwrap_or_default().to_owned()))
     }
 }
 
@@ -95,7 +96,8 @@ impl Watching {
         let found = found.seen_by(&self.caller);
         let rollout = found.head.rollout.clone();
         let since = self.told.take().filter(|(_, known)| *known == rollout).map(|(version, _)| version);
-        let changed = found.regions.into_iter().filter(|(changed, _)| since.is_none_or(|since| *changed > since));
+        let changed =
+            found.regions.into_iter().filter(|(changed, _)| since.is_none_or(|since| *changed > since));
         let answer = api::WatchOverviewResponse {
             id: self.watcher.id(&rollout, found.version),
             regions: changed.map(|(_, region)| Arc::unwrap_or_clone(region)).collect(),
