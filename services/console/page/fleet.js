@@ -34,7 +34,7 @@ export function Fleet({ query }) {
   }, [text]);
   const token = pages.at(-1);
   const path = `/v1/vms?page_size=${ROWS}&page_token=${encodeURIComponent(token)}&filter=${encodeURIComponent(wanted)}`;
-  const { data, error } = useAnswer(path, 5);
+  const { data, error, stale } = useAnswer(path, 5);
   const first = (pages.length - 1) * ROWS;
   return html`
     <h1>Fleet</h1>
@@ -55,7 +55,7 @@ export function Fleet({ query }) {
       <p role="status" class="found"><b>${number(data.total)}</b> of ${number(overview.value?.vms ?? data.total)} machines</p>
       ${data.vms.length === 0
         ? html`<p>No machine fits. Take a word away, or <a href="#/fleet">look at all of them</a>.</p>`
-        : html`<div class="scroll"><table class="machines">
+        : html`<div class="scroll" aria-busy=${stale}><table class="machines">
             <thead><tr><th>Machine</th><th>State</th><th>Region, place</th><th>Mode</th><th>Window</th><th>Why, or what is pending</th></tr></thead>
             <tbody>${data.vms.map((view) => html`<${Row} key=${view.vm.id} view=${view} />`)}</tbody></table></div>`}
       ${data.total > ROWS && html`<nav class="pages" aria-label="Pages">

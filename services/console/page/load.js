@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { html, useEffect, useState } from "./html.js";
 
-/** The newest answer to a path, and what went wrong with the last try; a null path asks nothing. */
+/** The newest answer to a path, what went wrong with the last try, and whether that was another path; a null path asks nothing. */
 export function useAnswer(path, everySeconds = 0) {
   const [found, setFound] = useState({ path: null, data: null, error: null });
   useEffect(() => {
@@ -25,7 +25,7 @@ export function useAnswer(path, everySeconds = 0) {
       clearTimeout(timer);
     };
   }, [path, everySeconds]);
-  return found;
+  return { ...found, stale: found.path !== path };
 }
 
 export function Trouble({ error, what }) {

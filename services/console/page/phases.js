@@ -1,5 +1,5 @@
 // The rollout as phases of regions, each region as cells.
-import { html } from "./html.js";
+import { html, useEffect, useState } from "./html.js";
 import { conditionState, inWords, isOver, mostUrgent, number, phaseState, Shape, STATES, sum } from "./states.js";
 import { moment, until } from "./times.js";
 
@@ -19,13 +19,15 @@ const MOVING = ["PHASE_STATE_RUNNING", "PHASE_STATE_BAKING", "PHASE_STATE_FAILED
 function Phase({ phase, regions, rollout, many, over }) {
   const { word, shape } = phaseState(phase.state);
   // What is done makes room for what moves; a person who folds it out, or in, is not contradicted before it changes.
-  const open = MOVING.includes(phase.state) || (!many && (over || word === "waiting"));
+  const wanted = MOVING.includes(phase.state) || (!many && (over || word === "waiting"));
+  const [open, setOpen] = useState(wanted);
+  useEffect(() => setOpen(wanted), [wanted]);
   return html`
-    <details class="phase ${word}" open=${open}>
+    <details class="phase ${word}" open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)}>
       <summary><h2><${Shape} id=${shape} /> Phase ${phase.number}: ${word}</h2>
         <${Bar} counts=${phase.counts} /><span class="counts">${inWords(phase.counts)}</span></summary>
       ${phase.state !== "PHASE_STATE_PASSED" && html`<${Conditions} conditions=${phase.gate} of=${`Gate of phase ${phase.number}`} />`}
-      <div class="regions">${phase.regions.map((name) => regions[name] && card(regions[name], rollout))}</div>
+      ${open && html`<div class="regions">${phase.regions.map((name) => regions[name] && card(regions[name], rollout))}</div>`}
     </details>`;
 }
 

@@ -11,6 +11,11 @@ const HOUR = 3_600_000;
 export function Timeline({ id }) {
   const { data, error } = useAnswer(`/v1/timeline?rollout=${encodeURIComponent(id)}`, 5);
   const [at, setAt] = useState(null);
+  // What is chosen below is looked at above.
+  const goTo = (moment) => {
+    setAt(moment);
+    document.querySelector(".nights").scrollIntoView({ block: "center" });
+  };
   if (error?.status === 404) return html`<section class="empty"><h1>Nothing to look back at</h1><p>${error.message}. A timeline begins with the first rollout.</p></section>`;
   if (error && !data) return html`<${Trouble} error=${error} what="The timeline" />`;
   if (!data) return html`<${Asking} what="the timeline" />`;
@@ -22,7 +27,7 @@ export function Timeline({ id }) {
       <${Scrub} span=${span} at=${at} setAt=${setAt} marks=${data.marks} /></section>
     ${at === null ? html`<p class="quiet">Move the slider, or choose a moment, to see everything as it was then.</p>` : html`<${Then} rollout=${data.rollout} at=${at} />`}
     <section class="card"><h2>What happened</h2><ol class="marks">${data.marks.map((mark) => html`
-      <li class="mark-${mark.what}"><button class="small" onClick=${() => setAt(Date.parse(mark.at))}>${moment(mark.at)}</button> ${mark.sentence}</li>`)}</ol></section>`;
+      <li class="mark-${mark.what}"><button class="small" onClick=${() => goTo(Date.parse(mark.at))}>${moment(mark.at)}</button> ${mark.sentence}</li>`)}</ol></section>`;
 }
 
 /** Other rollouts to look at. */

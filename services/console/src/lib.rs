@@ -91,7 +91,7 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     let host = host::start(setup, &mut tasks).await?;
     let owners = Connections::to(&context.settings.owners).context("service.owners")?;
     let arm = arm::Door { host: host.clone(), owners, secure: false };
-    tasks.spawn(spans.clone().listen(context.signals));
+    tasks.spawn(spans.clone().listen(context.signals, context.shutdown.clone()));
     let desk = Desk::new(Watcher::of(host), context.log, spans);
     let router = http::router(
         arm,

@@ -10,6 +10,7 @@ use nightshift_protocol::convert::timestamp;
 use nightshift_runtime::{Clock, Signals};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
 
 /// Of each machine and source.
 const MOST: usize = 32;
@@ -42,9 +43,9 @@ impl Spans {
         Self { since: clock.now(), heard: Arc::default() }
     }
 
-    /// Listens for as long as there is something to hear.
-    pub(crate) async fn listen(self, signals: Signals) -> anyhow::Result<()> {
-        let mut incoming = signals.listen(None).await?;
+    /// Listens until the service ends.
+    pub(crate) async fn listen(self, signals: Signals, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let mut incoming = signals.listen(None).await?.take_until(shutdown.cancelled_owned()).boxed();
         while let Some(signal) = incoming.next().await {
             self.hear(signal);
         }

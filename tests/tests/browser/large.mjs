@@ -26,30 +26,49 @@ const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
 console.log(`elements on the page: ${nodes}`);
 assert.ok(nodes < 20_000, `${nodes} elements`);
 
-/** From the touch to the moment in which what it brings is drawn. */
-async function took(what, touch, shown) {
+/** From the touch to the frame in which what it brings is drawn, on the page's own clock. */
+async function took(what, touch, shown, prepare = async () => {}) {
   const times = [];
   for (let round = 0; round < 5; round += 1) {
-    const started = await page.evaluate(() => performance.now());
-    await touch(round);
-    await shown(round).waitFor();
-    times.push(await page.evaluate((from) => new Promise((resolve) => requestAnimationFrame(() => resolve(performance.now() - from))), started));
+    const measure = async ([touched, isShown, number]) => {
+      const began = performance.now();
+      // The functions were written here, and are carried there as text.
+      touched(number);
+      while (!isShown(number)) {
+        if (performance.now() - began > 20_000) throw new Error("it was never drawn");
+        await new Promise(requestAnimationFrame);
+      }
+      await new Promise(requestAnimationFrame);
+      return performance.now() - began;
+    };
+    await prepare();
+    times.push(await page.evaluate(`(${measure})([${touch}, ${shown}, ${round}])`));
   }
   const median = times.toSorted((one, other) => one - other)[2];
-  console.log(`${what}: ${Math.round(median)} ms${median > GOAL ? " (more than 200)" : ""}`);
+  console.log(`${what}: ${Math.round(median)} ms (${times.map(Math.round).join(", ")})${median > GOAL ? ", more than the goal of 200" : ""}`);
   assert.ok(median < PATIENCE, `${what} took ${median} ms`);
 }
 
-const tab = (name) => page.getByRole("navigation", { name: "Views" }).getByRole("link", { name, exact: true });
-await took("fold a phase out or in", () => page.locator(".phase summary").nth(1).click(), () => page.locator(".phase").nth(1));
-await took("from Tonight to the fleet", async () => { await tab("Tonight").click(); await tab("Fleet").click(); }, () => page.locator(".machines tbody tr").nth(40));
-await took("the next page of machines", () => page.getByRole("button", { name: "On" }).click(), (round) => page.locator(".pages span", { hasText: `${(round + 1) * 50 + 1}–` }));
-await took("a search over the whole fleet", (round) => page.getByLabel("Find machines").fill(`state:waiting 7${round}`), (round) => page.locator(".machines tbody tr", { hasText: `7${round}` }).nth(3));
-await took("open the dialog that pauses", async () => {
-  await page.keyboard.press("Escape");
-  await tab("Tonight").click();
-  await page.getByRole("button", { name: /Stop/ }).click();
-}, () => page.getByRole("dialog"));
+await took("fold a phase out or in", () => document.querySelectorAll(".phase summary")[1].click(),
+  (round) => (document.querySelectorAll(".phase")[1].querySelector(".region") === null) === (round % 2 === 1));
+const go = async (hash, ready) => {
+  await page.evaluate((to) => { location.hash = to; }, hash);
+  await page.locator(ready).first().waitFor();
+};
+const tonight = () => go("#/", ".region");
+const fleet = () => go("#/fleet", ".machines");
+await took("from Tonight to the fleet", () => { location.hash = "#/fleet"; }, () => document.querySelectorAll(".machines tbody tr").length === 50, tonight);
+await took("from the fleet to Tonight", () => { location.hash = "#/"; }, () => document.querySelector(".region") !== null, fleet);
+await fleet();
+await took("the next page of machines", () => [...document.querySelectorAll(".pages button")].at(-1).click(),
+  (round) => document.querySelector(".pages span").textContent.startsWith(`${(round + 1) * 50 + 1}–`) && document.querySelector(".scroll").ariaBusy === "false");
+await took("a search over the whole fleet", (round) => {
+  const field = document.querySelector("input[type=search]");
+  field.value = `state:waiting 7${round}`;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}, (round) => [...document.querySelectorAll(".machines tbody tr td:first-child")].filter((cell) => cell.textContent.includes(`7${round}`)).length > 10);
+await tonight();
+await took("the dialog that pauses", () => document.querySelector("dialog")?.open || document.querySelector(".stop").click(), () => document.querySelector("dialog[open]") !== null);
 await page.keyboard.press("Escape");
 await accessible(page, "Tonight of a large fleet");
 await close(session);

@@ -7,5 +7,6 @@
 )]
 
 mod large;
+mod looks;
 mod rollout;
 mod script;

@@ -100,6 +100,7 @@ await page.getByText(/running, 224 waiting/).waitFor();
 await page.getByRole("button", { name: "To what happened next" }).click();
 await page.locator(".marks li", { hasText: "phase 1 passed" }).getByRole("button").click();
 await page.getByText(/running, 211 waiting, 13 healthy/).waitFor();
+await page.evaluate(() => scrollTo(0, 0));
 await shot(page, "timeline");
 
 await go("audit", "Audit");
