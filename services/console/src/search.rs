@@ -1,10 +1,12 @@
 //! Which VMs a person means: words that all have to fit.
 
+use crate::overview;
 use crate::promise::Standing as Promise;
 use crate::view::View;
 use crate::views;
 use nightshift_domain::Time;
 use nightshift_domain::fleet::{AssessmentMode, Os, PatchMode, Placement, Vm};
+use nightshift_domain::rollout::Status;
 use nightshift_protocol::api::v1 as api;
 
 /// What is asked for.
@@ -107,7 +109,11 @@ fn value(key: Key, view: &View, vm: &Vm, now: Time) -> String {
             AssessmentMode::ImageDefault => "imagedefault".to_owned(),
         },
         Key::TimeZone => fleet.time_zone(vm).map(|zone| zone.name().to_owned()).unwrap_or_default(),
-        Key::State => state(views::standing(view, vm)).to_owned(),
+        Key::State => match views::standing(view, vm) {
+            // No run knows it yet, but a plan does: as Tonight counts it.
+            api::VmProgress::Unspecified if is_planned(view, vm) => "waiting".to_owned(),
+            standing => state(standing).to_owned(),
+        },
         Key::Eligible => yes(fleet.ineligible(vm).is_none()),
         Key::Agent => yes(machine().is_some_and(|machine| machine.identity.is_some())),
         Key::Pending => {
@@ -121,6 +127,16 @@ fn value(key: Key, view: &View, vm: &Vm, now: Time) -> String {
             Promise::Broken => "broken".to_owned(),
         },
     }
+}
+
+/// Whether the rollout under way will come to the VM.
+fn is_planned(view: &View, vm: &Vm) -> bool {
+    let newest = overview::newest(view).and_then(|id| view.planner.rollouts.get(&id));
+    newest.is_some_and(|rollout| {
+        let open = !matches!(rollout.status, Status::Completed { .. });
+        open && rollout.phases.iter().any(|phase| phase.turns.contains_key(&vm.region))
+            && view.planner.fleet.ineligible(vm).is_none()
+    })
 }
 
 fn yes(is_so: bool) -> String {

@@ -4,8 +4,9 @@ import { PAGE, accessible, assert, close, open } from "./browser.mjs";
 /** What an operator should wait at most; how long it took is printed. */
 const GOAL = 200;
 /** What fails the test: machines that run tests are busy with others. */
-const PATIENCE = 2_000;
+const PATIENCE = 5_000;
 const KIB = 1_024;
+const ROUNDS = 7;
 
 const vms = Number(process.env.VMS).toLocaleString("en-GB");
 const session = await open();
@@ -29,7 +30,7 @@ assert.ok(nodes < 20_000, `${nodes} elements`);
 /** From the touch to the frame in which what it brings is drawn, on the page's own clock. */
 async function took(what, touch, shown, prepare = async () => {}) {
   const times = [];
-  for (let round = 0; round < 5; round += 1) {
+  for (let round = 0; round < ROUNDS; round += 1) {
     const measure = async ([touched, isShown, number]) => {
       const began = performance.now();
       // The functions were written here, and are carried there as text.
@@ -44,7 +45,7 @@ async function took(what, touch, shown, prepare = async () => {}) {
     await prepare();
     times.push(await page.evaluate(`(${measure})([${touch}, ${shown}, ${round}])`));
   }
-  const median = times.toSorted((one, other) => one - other)[2];
+  const median = times.toSorted((one, other) => one - other)[(ROUNDS - 1) / 2];
   console.log(`${what}: ${Math.round(median)} ms (${times.map(Math.round).join(", ")})${median > GOAL ? ", more than the goal of 200" : ""}`);
   assert.ok(median < PATIENCE, `${what} took ${median} ms`);
 }
