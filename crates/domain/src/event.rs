@@ -186,8 +186,8 @@ pub enum Event {
     AgentRebooted { vm: VmId, report: u64, order: OrderId, boot_id: String },
 
     // ---- partition region.R, aggregate health.<vm>, written by health-monitor
-    /// How the VM was before its patch.
-    WatchOpened { vm: VmId, rollout: RolloutId, baseline: Baseline },
+    /// How the VM was before its patch; or, of a control, when its sample was asked for, which allows no order.
+    WatchOpened { vm: VmId, rollout: RolloutId, baseline: Baseline, sample: Option<OrderId> },
     /// The VM was well through its soak.
     HealthConfirmed { vm: VmId, order: OrderId },
     /// A signal said that the VM is ill after its patch.

@@ -206,9 +206,12 @@ impl Monitor {
                     }
                 }
             }
-            Event::WatchOpened { vm, baseline, .. } => {
+            Event::WatchOpened { vm, baseline, sample, .. } => {
                 self.story(vm, |story| story.baseline = Some((at, baseline.clone())));
-                self.open(vm, baseline, at);
+                // The answer for a control may come after its own turn did.
+                if self.watches.get(vm).is_some_and(|watch| watch.control == *sample) {
+                    self.open(vm, baseline, at);
+                }
             }
             Event::OrderFinished { vm, order, result, .. } if result.failure().is_none() => {
                 let boot_id = result.boot_id.clone();

@@ -189,6 +189,7 @@ fn about_rollout(event: &Event) -> Option<&RolloutId> {
         | Event::VmSettled { rollout, .. }
         | Event::RunHalted { rollout, .. }
         | Event::ControlsJudged { rollout, .. }
+        | Event::RunStarted { rollout, .. }
         | Event::RunCompleted { rollout, .. } => Some(rollout),
         _ => None,
     }

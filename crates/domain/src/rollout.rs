@@ -162,8 +162,8 @@ impl Rollout {
             Event::PhasePassed { phase, .. } => self.set_phase(*phase, PhaseState::Passed),
             Event::PhaseFailed { phase, .. } => self.set_phase(*phase, PhaseState::Failed),
             Event::TurnGranted { region, round, .. } => self.turn(region, |turn| turn.grant(*round, at)),
-            Event::TurnEnded { region, tally, patches, .. } => {
-                self.turn(region, |turn| turn.end(*tally, patches, at));
+            Event::TurnEnded { region, round, tally, patches, .. } => {
+                self.turn(region, |turn| turn.end(*round, *tally, patches, at));
             }
             Event::RolloutHalted { phase, region, why, evidence, .. } => {
                 self.evidence_of_halt = evidence.clone();
@@ -201,9 +201,12 @@ impl Rollout {
             Event::RunCompleted { round, tally, patches, .. } => {
                 self.run(region, |turn| turn.complete(*round, *tally, patches));
             }
+            Event::RunStarted { round, .. } => self.run(region, |turn| turn.run_round = *round),
             Event::VmSettled { vm, outcome, blamed, .. } => {
                 if let Some(region) = region {
-                    self.evidence.settled(region, vm, outcome, blamed);
+                    let round = self.turns().find(|(_, known, _)| *known == region);
+                    let round = round.map_or(0, |(_, _, turn)| turn.run_round);
+                    self.evidence.settled(region, round, vm, outcome, blamed);
                 }
                 self.run(region, |turn| turn.comparison += patched(outcome, blamed));
             }

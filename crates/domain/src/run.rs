@@ -164,8 +164,11 @@ impl Run {
                 vms.iter().for_each(|vm| self.controls.leave(vm));
                 vms.iter().for_each(|vm| self.stand(vm, Standing::Called { since: at }));
             }
-            Event::WatchOpened { vm, rollout, baseline } if *rollout == self.rollout => {
-                self.baseline(vm, baseline, at);
+            Event::WatchOpened { vm, rollout, baseline, sample } if *rollout == self.rollout => {
+                match sample {
+                    Some(sample) => self.controls.baseline(vm, sample, baseline),
+                    None => self.baseline(vm, baseline, at),
+                }
             }
             Event::OrderPlaced { order } => self.stand(&order.vm, Standing::in_flight(order.clone())),
             Event::VmDeferred { vm, why, .. } => self.stand(vm, Standing::Deferred { why: why.clone() }),
@@ -303,7 +306,6 @@ impl Run {
     }
 
     fn baseline(&mut self, vm: &VmId, baseline: &Baseline, at: Time) {
-        self.controls.baseline(vm, baseline);
         if matches!(self.standings.get(vm), Some(Standing::Called { .. })) {
             self.stand(vm, Standing::Baselined { baseline: baseline.clone(), at });
         }

@@ -36,9 +36,12 @@ pub(crate) fn whim(rng: &mut StdRng, planner: &Planner, id: &RolloutId) -> Resul
     let Some(rollout) = planner.rollouts.get(id) else { return Ok(Vec::new()) };
     match rng.random_range(0..6) {
         0 => planner.pause(id, actor()),
-        // Nobody retries or skips here yet: the auditor's account of such phases and holds still differs from the minds'
-        // in one of some hundreds of histories (docs/safety.md).
-        1..=4 => planner.resume(id, actor()),
+        1 => planner.resume(id, actor()),
+        2 | 3 => planner.retry(id, actor()),
+        4 => {
+            let regions = rollout.turns().map(|(_, region, _)| region).choose(rng);
+            regions.map_or(Ok(Vec::new()), |region| planner.skip_region(id, region, actor()))
+        }
         _ => {
             let mut policy = rollout.policy.clone();
             policy.bake = Duration::minutes(rng.random_range(0..600));

@@ -15,7 +15,7 @@ use nightshift_domain::monitor::Monitor;
 use nightshift_domain::planner::Planner;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::rhythm::Rhythm;
-use nightshift_domain::rollout::Status;
+use nightshift_domain::rollout::{Rollout, Status};
 use nightshift_domain::{Decision, Event, Mind as _, Partition, Refusal, RolloutId, Time, VmId};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
@@ -352,7 +352,16 @@ impl World {
     fn duties(&mut self) -> Duration {
         let rollouts: Vec<RolloutId> = self.truth.0.rollouts.keys().cloned().collect();
         for rollout in rollouts {
-            if let Some(wish) = people::duties(&self.truth.0, &rollout) {
+            let planner = &self.truth.0;
+            let is_halted =
+                |rollout: &Rollout| matches!(rollout.status, Status::Halted { .. }) && self.faults.wishes > 0;
+            // One who has whims does not always accept what failed.
+            let retried = planner.rollouts.get(&rollout).filter(|rollout| is_halted(rollout));
+            let retried = retried
+                .filter(|_| self.rng.random_bool(0.5))
+                .map(|_| planner.retry(&rollout, people::actor()));
+            let wish = retried.filter(Result::is_ok).or_else(|| people::duties(planner, &rollout));
+            if let Some(wish) = wish {
                 self.wish(wish);
             }
         }

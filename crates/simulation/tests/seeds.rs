@@ -35,6 +35,7 @@ fn policy(rng: &mut StdRng) -> Policy {
         } else {
             nightshift_domain::policy::Approvals::Never
         },
+        analysis: rng.random_bool(0.3).then(Default::default),
         patches: if rng.random_bool(0.3) {
             nightshift_domain::policy::PatchChoice::Certified
         } else {

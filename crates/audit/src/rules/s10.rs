@@ -19,7 +19,8 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
         let mut watched = BTreeMap::<(&RolloutId, &VmId), (&Record, &Baseline)>::new();
         for record in records {
             match &record.event {
-                Event::WatchOpened { vm, rollout, baseline } => {
+                // What is said of a control is no answer for its own order.
+                Event::WatchOpened { vm, rollout, baseline, sample: None } => {
                     watched.insert((rollout, vm), (record, baseline));
                 }
                 Event::OrderPlaced { order } => {

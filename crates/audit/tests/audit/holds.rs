@@ -49,6 +49,16 @@ fn s10_is_broken() {
                 events: ("WatchOpened a1", "OrderPlaced a1"),
             },
             Case {
+                what: "a VM at which somebody looked for another's sake",
+                spoil: |story| {
+                    story.edit("WatchOpened a1", |event| {
+                        let Event::WatchOpened { sample, .. } = event else { unreachable!() };
+                        *sample = Some(id("controls-1"));
+                    });
+                },
+                events: ("RunStarted west", "OrderPlaced a1"),
+            },
+            Case {
                 what: "a VM at which nobody looked",
                 spoil: |story| story.remove("WatchOpened a1"),
                 events: ("RunStarted west", "OrderPlaced a1"),
@@ -201,7 +211,7 @@ fn s10_holds() {
         ("a VM that was ill, and well when it was looked at again", |story| {
             let Event::WatchOpened { vm, rollout, .. } = story.copy("WatchOpened a1") else { unreachable!() };
             let baseline = Baseline::Ill { ailment: "its disk is full".into() };
-            story.insert_before("WatchOpened a1", Event::WatchOpened { vm, rollout, baseline });
+            story.insert_before("WatchOpened a1", Event::WatchOpened { vm, rollout, baseline, sample: None });
         }),
         ("held, resumed, released", |story| {
             hold(story, "StepStarted a2", true);

@@ -275,7 +275,10 @@ impl Story {
         self.tell(region(name), started);
         self.tell(region(name), Event::WatchRequested { rollout: rollout(), vms });
         let baseline = Baseline::Silent;
-        self.tell(region(name), Event::WatchOpened { vm: id(vm), rollout: rollout(), baseline });
+        self.tell(
+            region(name),
+            Event::WatchOpened { vm: id(vm), rollout: rollout(), baseline, sample: None },
+        );
         let why = "it is off".to_owned();
         self.tell(region(name), Event::VmDeferred { rollout: rollout(), vm: id(vm), why });
         let (tally, patches) = (Tally::default(), Vec::new());
@@ -311,7 +314,12 @@ impl Story {
             }
             story.now += Duration::minutes(1);
         };
-        each(self, &|vm| Event::WatchOpened { vm, rollout: rollout(), baseline: Baseline::Well });
+        each(self, &|vm| Event::WatchOpened {
+            vm,
+            rollout: rollout(),
+            baseline: Baseline::Well,
+            sample: None,
+        });
         let now = self.now;
         each(self, &|vm| Event::OrderPlaced {
             order: Order {

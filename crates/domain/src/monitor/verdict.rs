@@ -19,7 +19,8 @@ impl Monitor {
             WatchState::Open => None,
             WatchState::Requested { since } => {
                 let baseline = self.baseline(vm, *since, rules, now)?;
-                Some(Event::WatchOpened { vm: vm.clone(), rollout: watch.rollout.clone(), baseline })
+                let (vm, rollout, sample) = (vm.clone(), watch.rollout.clone(), watch.control.clone());
+                Some(Event::WatchOpened { vm, rollout, baseline, sample })
             }
             WatchState::Soaking { order, since, .. } => {
                 self.after_patch(vm, watch, order, *since, rules, now)

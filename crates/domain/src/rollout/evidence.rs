@@ -35,12 +35,21 @@ struct Failure {
     region: RegionName,
     why: String,
     blamed: Vec<PackageVersion>,
+    /// The rounds in which it failed.
+    rounds: BTreeSet<u32>,
     /// It was patched and well since.
     healed: bool,
 }
 
 impl Evidence {
-    pub(super) fn settled(&mut self, region: &RegionName, vm: &VmId, outcome: &Outcome, blamed: &[Blame]) {
+    pub(super) fn settled(
+        &mut self,
+        region: &RegionName,
+        round: u32,
+        vm: &VmId,
+        outcome: &Outcome,
+        blamed: &[Blame],
+    ) {
         let Outcome::Failed { why } = outcome else {
             self.failures.get_mut(vm).into_iter().for_each(|failure| failure.healed = true);
             return;
@@ -51,7 +60,9 @@ impl Evidence {
             failed.insert(vm.clone());
         }
         let blamed = blamed.iter().map(|blame| blame.patch.clone()).collect();
-        let failure = Failure { region: region.clone(), why: why.clone(), blamed, healed: false };
+        let mut rounds = self.failures.remove(vm).map(|before| before.rounds).unwrap_or_default();
+        rounds.insert(round);
+        let failure = Failure { region: region.clone(), why: why.clone(), blamed, rounds, healed: false };
         self.failures.insert(vm.clone(), failure);
     }
 
@@ -76,6 +87,13 @@ impl Evidence {
     /// VMs of the region that failed and were not well since.
     pub fn failing(&self, region: &RegionName) -> u32 {
         let failing = self.failures.values().filter(|failure| failure.region == *region && !failure.healed);
+        u32::try_from(failing.count()).unwrap_or(u32::MAX)
+    }
+
+    /// The same without those that failed in that round: they were silent in it, and are as they were before or since.
+    pub fn failing_beside(&self, region: &RegionName, round: u32) -> u32 {
+        let of_region = self.failures.values().filter(|failure| failure.region == *region);
+        let failing = of_region.filter(|failure| !failure.healed && !failure.rounds.contains(&round));
         u32::try_from(failing.count()).unwrap_or(u32::MAX)
     }
 

@@ -37,6 +37,10 @@ pub struct Turn {
     pub first_ended: Option<Time>,
     /// What it came to.
     pub first: Tally,
+    /// Which round that was; 0 if it has not ended.
+    pub first_round: u32,
+    /// The round that its run is in, as far as its region's facts are read.
+    pub run_round: u32,
     /// When the newest turn ended.
     pub ended: Option<Time>,
     /// What the newest turn that ended came to; it counts every VM once.
@@ -82,7 +86,10 @@ impl Turn {
     /// When the region ended for its phase; `None` while it has not.
     pub fn ended_for_gate(&self) -> Option<Time> {
         let out = self.skipped.as_ref().filter(|_| !self.held).map(|(_, at)| *at);
-        self.first_ended.or(out)
+        // Who was tried again is counted by the region's own facts: they must have been read as far as that.
+        let is_read =
+            !self.redone || self.completed.as_ref().is_some_and(|(round, ..)| *round >= self.first_round);
+        self.first_ended.filter(|_| is_read).or(out)
     }
 
     pub(super) fn grant(&mut self, round: u32, at: Time) {
@@ -92,12 +99,13 @@ impl Turn {
         self.held = true;
     }
 
-    pub(super) fn end(&mut self, tally: Tally, patches: &[PatchTally], at: Time) {
+    pub(super) fn end(&mut self, round: u32, tally: Tally, patches: &[PatchTally], at: Time) {
         if self.first_ended.is_none() {
             self.patches.extend_from_slice(patches);
             if self.retry.is_none() {
                 self.first_ended = Some(at);
                 self.first = tally;
+                self.first_round = round;
             }
         }
         self.held = false;
@@ -112,6 +120,7 @@ impl Turn {
             self.redone = true;
             self.first_ended = None;
             self.first = Tally::default();
+            self.first_round = 0;
         }
     }
 
@@ -171,7 +180,7 @@ impl Phase {
         for (region, turn) in self.turns.iter().filter(|(_, turn)| !turn.is_skipped()) {
             sum += turn.first;
             if turn.redone {
-                sum.failed += evidence.failing(region).saturating_sub(turn.first.failed);
+                sum.failed += evidence.failing_beside(region, turn.first_round);
             }
         }
         sum

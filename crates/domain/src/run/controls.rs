@@ -53,8 +53,9 @@ impl Controls {
         self.sample = Some(Sample { id: id.clone(), since: at, answers });
     }
 
-    pub fn baseline(&mut self, vm: &VmId, baseline: &Baseline) {
-        if !matches!(baseline, Baseline::Well | Baseline::Flawed { .. }) {
+    pub fn baseline(&mut self, vm: &VmId, sample: &OrderId, baseline: &Baseline) {
+        let is_well = matches!(baseline, Baseline::Well | Baseline::Flawed { .. });
+        if !is_well && self.is_under_watch(sample) {
             self.leave(vm);
         }
     }
@@ -65,9 +66,13 @@ impl Controls {
     }
 
     pub fn verdict(&mut self, vm: &VmId, order: &OrderId, is_well: bool) {
-        if self.sample.as_ref().is_some_and(|sample| sample.id == *order) {
+        if self.is_under_watch(order) {
             self.answer(vm, if is_well { Answer::Well } else { Answer::Ill });
         }
+    }
+
+    fn is_under_watch(&self, id: &OrderId) -> bool {
+        self.sample.as_ref().is_some_and(|sample| sample.id == *id)
     }
 
     fn answer(&mut self, vm: &VmId, answer: Answer) {

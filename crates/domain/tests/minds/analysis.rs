@@ -146,3 +146,13 @@ fn a_gate_says_how_far_it_is() {
     let names = ["RegionsEnded", "FailureBudget", "Confirmed", "AnalysisNoHarm", "PhaseBakes"];
     assert_eq!(codes(&world), expected([Met, Met, Met, Met, Met], names));
 }
+
+#[test]
+fn what_is_said_of_a_control_allows_no_order_of_its_own() {
+    let mut world = one_region(20);
+    world.controls_late = true;
+    world.start("one", analysed(Budgets::all(50, 0)));
+    world.run(1, |_, _| Fate::Off);
+    assert!(world.count(|event| matches!(event, Event::WatchOpened { sample: None, .. })) > 0);
+    assert_eq!(world.orders().len(), 0);
+}

@@ -1,11 +1,13 @@
 //! Halts say what they rest on; a person resumes, has the failed tried again, or skips a region.
 
 use crate::world::{Fate, World, actor, policy, region, rollout_id, topology, vm, vm_id};
+use nightshift_domain::event::Outcome;
 use nightshift_domain::explain::explain;
 use nightshift_domain::halt::HaltEvidence;
+use nightshift_domain::plan::{PlannedPhase, PlannedRegion};
 use nightshift_domain::policy::{Budgets, Policy};
-use nightshift_domain::rollout::{Ended, PhaseState, Status};
-use nightshift_domain::{Event, Mind as _};
+use nightshift_domain::rollout::{Ended, PhaseState, Rollout, Status, Tally};
+use nightshift_domain::{Event, Mind as _, OrderId};
 
 const PASSED: Status = Status::Completed { ended: Ended::Passed };
 
@@ -200,4 +202,52 @@ fn wishes_are_facts_once_and_say_who_and_why() {
     let nothing =
         World::new(topology(&[], &["a"]), vec![vm("a", 1)]).planner.retry(&id, actor()).unwrap_err();
     assert_eq!(nothing.code, "RolloutNotFound");
+}
+
+#[test]
+fn the_gate_of_a_retried_region_counts_who_failed_again_and_who_was_silent() {
+    let at = "2026-03-02T12:00:00Z".parse().unwrap();
+    let region = region("a");
+    let rollout = rollout_id("one");
+    let planned = PlannedRegion { region: region.clone(), vms: 8, why: String::new() };
+    let mut known = Rollout::requested(policy(), actor(), at);
+    let tell = |known: &mut Rollout, event: Event| known.apply(at, Some(&region), &event);
+    let settle = |known: &mut Rollout, vm: usize, well: bool| {
+        let outcome = if well { Outcome::Healthy } else { Outcome::Failed { why: "ill".into() } };
+        let (vm, order) = (vm_id(&format!("a-{vm}")), OrderId::new("o").unwrap());
+        tell(known, Event::VmSettled { rollout: rollout.clone(), vm, order, outcome, blamed: Vec::new() });
+    };
+    let begin = |known: &mut Rollout, round: u32| {
+        tell(known, Event::TurnGranted { rollout: rollout.clone(), phase: 0, region: region.clone(), round });
+        let (region, policy) = (region.clone(), policy());
+        let rollout = rollout.clone();
+        tell(known, Event::RunStarted { rollout, region, phase: 0, round, policy, retries: 0 });
+    };
+    let end = |known: &mut Rollout, round: u32, failed: u32| {
+        let tally = Tally { healthy: 6, failed, skipped: 0, deferred: 2 - failed };
+        let (rollout, region) = (rollout.clone(), region.clone());
+        let completed = Event::RunCompleted { rollout: rollout.clone(), round, tally, patches: Vec::new() };
+        tell(known, Event::TurnEnded { rollout, phase: 0, region, round, tally, patches: Vec::new() });
+        assert!(known.phases[0].ended().is_none() || round > 2, "the region's own facts are not read yet");
+        tell(known, completed);
+    };
+    let phases = vec![PlannedPhase { regions: vec![planned] }];
+    tell(&mut known, Event::RolloutPlanned { rollout: rollout.clone(), phases });
+    tell(&mut known, Event::PhaseStarted { rollout: rollout.clone(), phase: 0 });
+    begin(&mut known, 1);
+    settle(&mut known, 1, false);
+    settle(&mut known, 2, false);
+    let regions = vec![region.clone()];
+    tell(&mut known, Event::RolloutRetried { rollout: rollout.clone(), regions, actor: actor() });
+    end(&mut known, 1, 2);
+    begin(&mut known, 2);
+    settle(&mut known, 1, false);
+    end(&mut known, 2, 1);
+    // What a later round comes to changes nothing for who was heard of, and everything for who was not.
+    begin(&mut known, 3);
+    settle(&mut known, 1, true);
+    let counted = |known: &Rollout| known.phases[0].counted(&known.evidence).failed;
+    assert_eq!(counted(&known), 2);
+    settle(&mut known, 2, true);
+    assert_eq!(counted(&known), 1);
 }

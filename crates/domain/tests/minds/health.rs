@@ -108,7 +108,7 @@ fn patched(policy: &str) -> Monitor {
     let mut monitor = monitor(policy);
     request(&mut monitor, -60);
     let baseline = Baseline::Flawed { findings: vec!["unit old.service has failed".into()] };
-    tell(&mut monitor, -59, Event::WatchOpened { vm: vm(), rollout: rollout(), baseline });
+    tell(&mut monitor, -59, Event::WatchOpened { vm: vm(), rollout: rollout(), baseline, sample: None });
     let result = InstallReport {
         patches: Vec::new(),
         reboot: RebootStatus::Completed,
@@ -367,7 +367,11 @@ fn queries_are_asked_while_a_verdict_waits_for_them() {
     assert_eq!(asked(&mut monitor, 0), [""; 0]);
     assert_eq!(asked(&mut monitor, 1).join(" "), errors);
     assert_eq!(asked(&mut monitor, 10), [errors, seldom]);
-    tell(&mut monitor, 11, Event::WatchOpened { vm: vm(), rollout: rollout(), baseline: Baseline::Well });
+    tell(
+        &mut monitor,
+        11,
+        Event::WatchOpened { vm: vm(), rollout: rollout(), baseline: Baseline::Well, sample: None },
+    );
     assert_eq!(asked(&mut monitor, 30), [""; 0], "an order is at work");
 }
 

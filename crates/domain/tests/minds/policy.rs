@@ -88,7 +88,7 @@ fn a_bound_that_is_lowered_holds_for_those_already_called() {
     for n in 1..=4 {
         let vm = crate::world::vm_id(&format!("a-{n}"));
         let (rollout, baseline) = (rollout_id("one"), Baseline::Well);
-        world.fact(&crate::world::region("a"), Event::WatchOpened { vm, rollout, baseline });
+        world.fact(&crate::world::region("a"), Event::WatchOpened { vm, rollout, baseline, sample: None });
     }
     let lowered = Policy { max_in_flight: Some(1), ..all_at_once };
     let lowered = world.planner.change_policy(&rollout_id("one"), lowered, actor());

@@ -13,7 +13,8 @@ use nightshift_domain::rollout::{Actor, Rollout};
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::Window;
 use nightshift_domain::{
-    Chain, Decision, Event, Fact, Mind, Partition, Refusal, RegionName, RolloutId, SubscriptionId, Time, VmId,
+    Chain, Decision, Event, Fact, Mind, OrderId, Partition, Refusal, RegionName, RolloutId, SubscriptionId,
+    Time, VmId,
 };
 
 /// What becomes of a machine that is called or ordered.
@@ -35,6 +36,8 @@ pub struct World {
     pub facts: Vec<Fact>,
     /// What each machine installs, beside the package that may fail.
     pub installs: fn(&str) -> Vec<(&'static str, &'static str)>,
+    /// Whether each machine's answer as a control comes after its own turn did.
+    pub controls_late: bool,
     /// Which controls fall ill.
     pub controls_ill: fn(&str) -> bool,
     /// Whether machines that are to assess themselves do so, at once.
@@ -111,6 +114,7 @@ impl World {
             coordinator,
             facts: Vec::new(),
             installs,
+            controls_late: false,
             controls_ill: |_| false,
             assesses: false,
         };
@@ -176,7 +180,12 @@ impl World {
                     let off = fate(vm.as_str(), self.now) == Fate::Off;
                     let baseline = if off { Baseline::Silent } else { Baseline::Well };
                     let (vm, rollout) = (vm.clone(), rollout.clone());
-                    self.fact(&region, Event::WatchOpened { vm, rollout, baseline });
+                    if self.controls_late {
+                        let sample = Some(OrderId::new("controls-1").unwrap());
+                        let (vm, rollout, baseline) = (vm.clone(), rollout.clone(), Baseline::Well);
+                        self.fact(&region, Event::WatchOpened { vm, rollout, baseline, sample });
+                    }
+                    self.fact(&region, Event::WatchOpened { vm, rollout, baseline, sample: None });
                 }
             }
             Event::AssessmentsRequested { vms, .. } if self.assesses => {
@@ -187,8 +196,10 @@ impl World {
             }
             Event::ControlsRequested { rollout, sample, vms } => {
                 for vm in vms {
-                    let (baseline, rollout) = (Baseline::Well, rollout.clone());
-                    self.fact(&region, Event::WatchOpened { vm: vm.clone(), rollout, baseline });
+                    let (vm, rollout, sample) = (vm.clone(), rollout.clone(), Some(sample.clone()));
+                    self.fact(&region, Event::WatchOpened { vm, rollout, baseline: Baseline::Well, sample });
+                }
+                for vm in vms {
                     let (vm, order) = (vm.clone(), sample.clone());
                     let why = "silent".to_owned();
                     self.fact(

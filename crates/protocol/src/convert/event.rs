@@ -187,7 +187,7 @@ events! {
     OrderAccepted { vm: id, report: copy, order: id, began: moment }
     OrderFinished { vm: id, report: copy, order: id, result: message }
     AgentRebooted { vm: id, report: copy, order: id, boot_id: text }
-    WatchOpened { vm: id, rollout: id, baseline: message }
+    WatchOpened { vm: id, rollout: id, baseline: message, sample: optional_id }
     HealthConfirmed { vm: id, order: id }
     HealthFailed { vm: id, order: id, signal: message }
     HealthUnknown { vm: id, order: id, why: text }

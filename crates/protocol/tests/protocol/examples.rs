@@ -6,7 +6,7 @@ use nightshift_domain::analysis::{Analysis, Comparison};
 use nightshift_domain::event::{Order, Outcome};
 use nightshift_domain::fleet::{Feature, Image, Os, PatchMode, Placement, Vm};
 use nightshift_domain::halt::{HaltEvidence, Said};
-use nightshift_domain::health::{Baseline, Signal};
+use nightshift_domain::health::{Baseline, Signal, Source};
 use nightshift_domain::layout::{Member, StageKey, StepKey};
 use nightshift_domain::patch::{
     Assessment, Blame, Classification, Patch, PatchOutcome, PatchState, PatchTally, RebootSetting,
@@ -20,7 +20,8 @@ use nightshift_domain::selection::{Mask, PackageVersion, Selection};
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::Window;
 use nightshift_domain::{
-    AvailabilitySetId, Event, OrderId, Partition, RegionName, RolloutId, SubscriptionId, Time, VmId, ZoneName,
+    AvailabilitySetId, Event, OrderId, Partition, RegionName, RolloutId, SourceName, SubscriptionId, Time,
+    VmId, ZoneName,
 };
 
 fn at(text: &str) -> Time {
@@ -347,14 +348,25 @@ fn agent() -> Vec<Event> {
 
 fn health() -> Vec<Event> {
     let signal = Signal::heartbeat(vm(), at("2026-01-13T22:30:00Z"), "b", Some("unit down".into()));
+    let query = Source::Query(SourceName::new("errors").unwrap());
+    let mut queried = Signal::of(query, vm(), at("2026-01-13T22:31:00Z"), Some("0.06 is above 0.05".into()));
+    queried.findings = vec!["unit x.service has failed".into()];
     vec![
         Event::WatchOpened {
             vm: vm(),
             rollout: rollout_id(),
             baseline: Baseline::Ill { ailment: "disk full".into() },
+            sample: None,
+        },
+        Event::WatchOpened {
+            vm: vm(),
+            rollout: rollout_id(),
+            baseline: Baseline::Well,
+            sample: Some(OrderId::new("controls-1").unwrap()),
         },
         Event::HealthConfirmed { vm: vm(), order: order_id() },
         Event::HealthFailed { vm: vm(), order: order_id(), signal },
+        Event::HealthFailed { vm: vm(), order: order_id(), signal: queried },
         Event::HealthUnknown { vm: vm(), order: order_id(), why: "no signal".into() },
     ]
 }

@@ -4,6 +4,7 @@ use super::Phases;
 use crate::Record;
 use crate::allowance;
 use crate::findings::Findings;
+use crate::lag::LAG;
 use crate::report::Rule::S2;
 use nightshift_domain::rollout::Tally;
 use nightshift_domain::{RegionName, VmId};
@@ -62,6 +63,12 @@ impl<'a> Phases<'_, 'a> {
                 continue;
             }
             let Some(outcome) = flight.settled.zip(flight.healthy()) else { continue };
+            // Of what comes after that turn only what the planner must have read is held against it.
+            let (settled_at, healthy) = (outcome.0.at, outcome.1);
+            let known = if healthy { settled_at } else { settled_at + LAG };
+            if round > counts && known > by.at {
+                continue;
+            }
             let is_told = settled.get(&flight.order.vm).is_some_and(|(of_that_turn, _)| *of_that_turn);
             if round == counts || !is_told {
                 settled.insert(&flight.order.vm, (round == counts, outcome));
