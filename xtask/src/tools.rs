@@ -12,9 +12,10 @@ const NPM: [(&str, &str); 3] =
     [("@bufbuild/buf", "1.75.0"), ("playwright-core", "1.65.1"), ("axe-core", "4.14.1")];
 /// What the tests and this program run, each with the package of Debian that brings it. The rest of it is in every
 /// Debian (dpkg, mount, util-linux).
-const DEBIAN: [(&[&str], &str); 10] = [
+const DEBIAN: [(&[&str], &str); 11] = [
     // The page is looked at in it, as an operator would.
     (&["chromium", "--version"], "chromium"),
+    (&["test", "-e", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"], "fonts-dejavu-core"),
     // Sandboxed machines have the host's programs: with these they are patched by dnf and zypper.
     (&["dnf", "--version"], "dnf"),
     (&["zypper", "--version"], "zypper"),

@@ -11,7 +11,7 @@ const HOUR = 3_600_000;
 export function Timeline({ id }) {
   const { data, error } = useAnswer(`/v1/timeline?rollout=${encodeURIComponent(id)}`, 5);
   const [at, setAt] = useState(null);
-  // What is chosen below is looked at above.
+  // What is chosen below is looked at above: the moment after it, for the log is more precise than our milliseconds.
   const goTo = (moment) => {
     setAt(moment);
     document.querySelector(".nights").scrollIntoView({ block: "center" });
@@ -27,7 +27,7 @@ export function Timeline({ id }) {
       <${Scrub} span=${span} at=${at} setAt=${setAt} marks=${data.marks} /></section>
     ${at === null ? html`<p class="quiet">Move the slider, or choose a moment, to see everything as it was then.</p>` : html`<${Then} rollout=${data.rollout} at=${at} />`}
     <section class="card"><h2>What happened</h2><ol class="marks">${data.marks.map((mark) => html`
-      <li class="mark-${mark.what}"><button class="small" onClick=${() => goTo(Date.parse(mark.at))}>${moment(mark.at)}</button> ${mark.sentence}</li>`)}</ol></section>`;
+      <li class="mark-${mark.what}"><button class="small" onClick=${() => goTo(Date.parse(mark.at) + 1)}>${moment(mark.at)}</button> ${mark.sentence}</li>`)}</ol></section>`;
 }
 
 /** Other rollouts to look at. */
