@@ -30,9 +30,10 @@ async fn a_hundred_thousand_machines_are_as_quick_as_a_hundred() {
     clients::rollouts(&stack.servers).await.unwrap().start_rollout(request).await.unwrap();
     let token = std::fs::read_to_string(stack.servers.token_file.as_ref().unwrap()).unwrap();
     let told = [("VMS", &*VMS.to_string()), ("TOKEN", token.trim())];
-    script::run("large.mjs", &format!("http://{}/", stack.http), &told).await;
+    let outcome = script::run("large.mjs", &format!("http://{}/", stack.http), &told).await;
     stack.shutdown.cancel();
     stack.ended().await.unwrap();
+    script::judge(outcome);
 }
 
 fn fleet() -> api::DeclareFleetRequest {

@@ -53,8 +53,9 @@ async fn a_rollout_is_started_and_watched_to_its_end() {
     let _alone = script::alone().await;
     let night = Night::begin(None).await;
     let token = night.token("olga", Role::Operator);
-    script::run("watch.mjs", &night.page(), &[("TOKEN", &token)]).await;
+    let outcome = script::run("watch.mjs", &night.page(), &[("TOKEN", &token)]).await;
     night.simulated.end().await.unwrap();
+    script::judge(outcome);
 }
 
 /// With the keyboard only, over a connection that is cut.
@@ -64,8 +65,9 @@ async fn a_halt_is_seen_and_resumed_with_a_reason() {
     let night = Night::begin(Some("east-asia")).await;
     night.start(&policy()).await;
     let token = night.token("olga", Role::Operator);
-    script::run("halt.mjs", &night.page(), &[("TOKEN", &token)]).await;
+    let outcome = script::run("halt.mjs", &night.page(), &[("TOKEN", &token)]).await;
     night.simulated.end().await.unwrap();
+    script::judge(outcome);
 }
 
 /// Who started it may not let its next phase begin; a second person may.
@@ -76,6 +78,7 @@ async fn a_phase_waits_for_a_second_person() {
     night.start(&Policy { approvals: Approvals::BetweenPhases, ..policy() }).await;
     let (operator, approver) = (night.token("olga", Role::Operator), night.token("april", Role::Approver));
     let tokens = [("TOKEN", operator.as_str()), ("APPROVER", approver.as_str())];
-    script::run("approve.mjs", &night.page(), &tokens).await;
+    let outcome = script::run("approve.mjs", &night.page(), &tokens).await;
     night.simulated.end().await.unwrap();
+    script::judge(outcome);
 }

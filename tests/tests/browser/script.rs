@@ -13,8 +13,9 @@ pub async fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().await
 }
 
-/// The script's output, which is also printed; it ends with an error if something on the page is not as it should be.
-pub async fn run(name: &str, page: &str, more: &[(&str, &str)]) -> String {
+/// What the script said, if something on the page is not as it should be; else that is printed. A test says so only after it
+/// ended its services: a runtime that is dropped under them may wait for them without end.
+pub async fn run(name: &str, page: &str, more: &[(&str, &str)]) -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tools = root.join("../target/tools").canonicalize().expect("run `cargo xtask tools` first");
     assert!(tools.join("node_modules/playwright-core").is_dir(), "run `cargo xtask tools` first");
@@ -23,9 +24,16 @@ pub async fn run(name: &str, page: &str, more: &[(&str, &str)]) -> String {
     command.env("PAGE", page).env("TOOLS", &tools).env("SHOTS", shots(root)).envs(more.iter().copied());
     let output = command.stdin(Stdio::null()).output().await.expect("Node.js is needed to drive the browser");
     let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{name}: {said}\n{wrong}");
+    if !output.status.success() {
+        return Err(format!("{name}: {said}\n{wrong}"));
+    }
     println!("{said}");
-    said.into_owned()
+    Ok(())
+}
+
+/// Fails the test with what the script said.
+pub fn judge(outcome: Result<(), String>) {
+    outcome.unwrap_or_else(|said| panic!("{said}"));
 }
 
 /// Where screenshots go: into the documentation if the environment says so, else beside what was built.

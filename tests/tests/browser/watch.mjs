@@ -48,7 +48,7 @@ await banner.filter({ hasText: "Running" }).waitFor();
 await page.getByText("“the patches of January”").first().waitFor();
 const counts = () => page.locator(".legend b").allInnerTexts().then((all) => all.map((text) => Number(text.replaceAll(",", ""))));
 const seen = new Set();
-const deadline = Date.now() + 150_000;
+const deadline = Date.now() + 240_000;
 let dark = false;
 for (;;) {
   const [waiting, flight, soaking, healthy, failed, skipped, deferred] = await counts();
