@@ -1,4 +1,4 @@
-//! What the tests need beyond Rust: nats-server, buf, Prometheus, and a few packages of Debian.
+//! What the tests need beyond Rust: nats-server, buf, Prometheus, what drives a browser, and a few packages of Debian.
 
 use crate::steps::{root, run};
 use anyhow::{Context as _, bail};
@@ -7,10 +7,15 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const NATS: &str = "2.15.1";
-const BUF: &str = "1.75.0";
+/// Of npm: buf, what drives Chromium, and what finds fault with a page.
+const NPM: [(&str, &str); 3] =
+    [("@bufbuild/buf", "1.75.0"), ("playwright-core", "1.65.1"), ("axe-core", "4.14.1")];
 /// What the tests and this program run, each with the package of Debian that brings it. The rest of it is in every
 /// Debian (dpkg, mount, util-linux).
-const DEBIAN: [(&[&str], &str); 9] = [
+const DEBIAN: [(&[&str], &str); 11] = [
+    // The page is looked at in it, as an operator would.
+    (&["chromium", "--version"], "chromium"),
+    (&["test", "-e", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"], "fonts-dejavu-core"),
     // Sandboxed machines have the host's programs: with these they are patched by dnf and zypper.
     (&["dnf", "--version"], "dnf"),
     (&["zypper", "--version"], "zypper"),
@@ -54,12 +59,22 @@ pub(crate) fn fetch() -> anyhow::Result<()> {
     nats_server()?;
     prometheus()?;
     PYTHON.iter().try_for_each(|(name, packages)| python(name, packages))?;
-    if !says(Command::new(buf()).arg("--version"), BUF) {
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(folder());
-        run(npm.arg(format!("@bufbuild/buf@{BUF}"))).context("npm (of Node.js) is needed to fetch buf")?;
+    npm_packages()
+}
+
+/// All of them at once: npm takes away what it is not told of.
+fn npm_packages() -> anyhow::Result<()> {
+    let is_there = |(package, version): &(&str, &str)| {
+        let manifest = folder().join("node_modules").join(package).join("package.json");
+        fs::read_to_string(manifest).is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")))
+    };
+    if NPM.iter().all(is_there) {
+        return Ok(());
     }
-    Ok(())
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(folder());
+    npm.args(NPM.map(|(package, version)| format!("{package}@{version}")));
+    run(&mut npm).context("npm (of Node.js) is needed to fetch buf and what drives the browser")
 }
 
 fn debian_packages() -> anyhow::Result<()> {

@@ -174,6 +174,15 @@ pub struct Demo {
     /// Keep everything in this folder; it must not exist yet. Otherwise nothing is kept.
     #[arg(long)]
     pub data: Option<PathBuf>,
+    /// Keep everything running after the end, for the page, until Ctrl-C.
+    #[arg(long, conflicts_with_all = ["real", "json"])]
+    pub stay: bool,
+    /// How many times as fast as yours the demo's clock runs; 5,760 if absent: a day in 15 seconds.
+    #[arg(long, conflicts_with = "real")]
+    pub speed: Option<u32>,
+    /// Where the page is served; at a free port of the loopback address if absent.
+    #[arg(long, conflicts_with = "real")]
+    pub http: Option<SocketAddr>,
 }
 
 /// `nightshift fleet …`

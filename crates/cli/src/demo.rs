@@ -2,7 +2,7 @@
 
 mod real;
 mod report;
-mod simulated;
+pub mod simulated;
 
 use crate::arguments::Demo;
 use crate::exit;

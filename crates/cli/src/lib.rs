@@ -4,7 +4,7 @@ pub mod arguments;
 pub mod audit;
 pub mod clients;
 mod commands;
-mod demo;
+pub mod demo;
 pub mod enrolment;
 pub mod exit;
 pub mod fleet_file;

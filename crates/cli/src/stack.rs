@@ -103,7 +103,7 @@ impl Stack {
         let addresses: Vec<SocketAddr> =
             listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let url = |index: usize| format!("http://{}", addresses[index]);
-        let owners = nightshift_console::Owners { planner: url(1), gateway: url(4) };
+        let owners = nightshift_console::Owners { planner: url(1), gateway: url(4), monitor: url(3) };
         let console = nightshift_console::Settings { owners, ..Default::default() };
         let built = [
             ("console", nightshift_console::build_on(base.clone().of("console", console), http).await?),

@@ -5,12 +5,14 @@ mod controls;
 mod decide;
 mod explain;
 mod flights;
+mod parts;
 mod progress;
 mod standing;
 mod time_limits;
 
 pub(crate) use controls::patched;
 pub use decide::{Ask, Wish};
+pub use parts::Part;
 pub use standing::{Flight, Standing, Work};
 
 use crate::agent::InstallReport;

@@ -14,6 +14,7 @@ mod attention;
 pub mod big;
 pub mod faults;
 mod fleet;
+pub mod forecast;
 pub mod harm;
 mod machines;
 pub mod outcome;

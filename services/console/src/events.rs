@@ -1,4 +1,4 @@
-//! The log, for those who want to read it themselves.
+//! The log itself, for those who read along.
 
 use futures::stream::{self, BoxStream, StreamExt as _};
 use nightshift_domain::{Follow, Partition};
@@ -18,14 +18,23 @@ pub(crate) async fn read(
     if follow {
         return log.subscribe(&all, after).await;
     }
+    Ok(pages(log, all, after))
+}
+
+/// What is there after a position, and nothing that comes.
+pub(crate) fn pages(
+    log: Arc<dyn EventLog>,
+    wanted: Follow,
+    after: u64,
+) -> BoxStream<'static, Result<Recorded, ReadError>> {
     let pages = stream::try_unfold(Some(after), move |after| {
-        let (log, all) = (log.clone(), all.clone());
+        let (log, wanted) = (log.clone(), wanted.clone());
         async move {
             let Some(after) = after else { return Ok::<_, ReadError>(None) };
-            let page = log.read(&all, after, PAGE).await?;
+            let page = log.read(&wanted, after, PAGE).await?;
             let next = (!page.at_end).then_some(page.read_to);
             Ok(Some((stream::iter(page.events.into_iter().map(Ok)), next)))
         }
     });
-    Ok(futures::TryStreamExt::try_flatten(pages).boxed())
+    futures::TryStreamExt::try_flatten(pages).boxed()
 }

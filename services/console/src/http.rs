@@ -1,7 +1,9 @@
 //! JSON and live events over HTTP, for browsers and scripts. The JSON is the protobuf API's own mapping.
 
+use crate::desk::{self, Desk};
+use crate::owners::Connections;
 use crate::view::View;
-use crate::{arm, events, foreign, service};
+use crate::{arm, events, foreign, page, service, wishes};
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
@@ -10,7 +12,7 @@ use axum::routing::get;
 use axum::{Json, Router, middleware};
 use futures::stream::{Stream, StreamExt as _};
 use nightshift_domain::{Partition, RolloutId, VmId};
-use nightshift_event_log::{EventLog, ReadError, Recorded};
+use nightshift_event_log::{ReadError, Recorded};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::json::event_json;
 use nightshift_runtime::Host;
@@ -18,31 +20,42 @@ use nightshift_runtime::access::{self, Access, Caller};
 use nightshift_runtime::status::invalid;
 use serde::Deserialize;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
+/// What every answer is made of.
 #[derive(Clone)]
-struct Door {
-    host: Host<View>,
-    log: Arc<dyn EventLog>,
+pub(crate) struct Door {
+    pub(crate) host: Host<View>,
+    pub(crate) desk: Desk,
+    pub(crate) owners: Connections,
+    pub(crate) shutdown: CancellationToken,
 }
 
 /// Everything that HTTP serves. Who asks is found out before anything else is done.
 pub(crate) fn router(
     arm: arm::Door,
-    log: Arc<dyn EventLog>,
+    desk: Desk,
     access: Access,
+    shutdown: CancellationToken,
     host_names: Vec<String>,
 ) -> Router {
-    let host = arm.host.clone();
+    let door = Door { host: arm.host.clone(), desk, owners: arm.owners.clone(), shutdown };
     let served = Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/openapi.json", get(openapi))
         .route("/v1/vms", get(vms))
         .route("/v1/vms/{vm}", get(vm))
-        .route("/v1/rollouts", get(rollouts))
+        .route("/v1/rollouts", get(rollouts).post(wishes::start))
         .route("/v1/rollouts/{rollout}", get(rollout))
         .route("/v1/events/{partition}", get(live_events))
-        .with_state(Door { host, log })
+        .route("/v1/vms/{vm}/explain", get(explain))
+        .route("/v1/vms/{vm}/health", get(health))
+        .merge(desk::http::router())
+        .route("/v1/me", get(me))
+        .merge(wishes::router())
+        .with_state(door)
+        .merge(page::router())
         .fallback_service(arm::router(arm));
     access::guard(served, access::Door::Http, access)
         .layer(middleware::from_fn_with_state(Arc::from(host_names), foreign::refuse))
@@ -53,6 +66,11 @@ async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], include_str!("../openapi.json"))
 }
 
+/// As whom the caller's wishes go into the log.
+async fn me(Extension(caller): Extension<Caller>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "name": caller.name() }))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
@@ -60,6 +78,7 @@ struct Page {
     region: String,
     page_size: u32,
     page_token: String,
+    filter: String,
 }
 
 async fn vms(
@@ -67,8 +86,8 @@ async fn vms(
     Extension(caller): Extension<Caller>,
     Query(page): Query<Page>,
 ) -> Result<Json<api::ListVmsResponse>, Refused> {
-    let Page { region, page_size, page_token } = page;
-    let request = api::ListVmsRequest { region, page_size, page_token };
+    let Page { region, page_size, page_token, filter } = page;
+    let request = api::ListVmsRequest { region, page_size, page_token, filter };
     Ok(Json(service::list_vms(&door.host, caller, request).await?))
 }
 
@@ -78,6 +97,23 @@ async fn vm(
     Path(id): Path<String>,
 ) -> Result<Json<api::VmView>, Refused> {
     Ok(Json(service::get_vm(&door.host, caller, VmId::new(id).map_err(invalid)?).await?))
+}
+
+async fn explain(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<api::ExplainVmResponse>, Refused> {
+    Ok(Json(service::explain_vm(&door.host, caller, VmId::new(id).map_err(invalid)?).await?))
+}
+
+/// As the health-monitor knows the VM.
+async fn health(
+    State(door): State<Door>,
+    Extension(caller): Extension<Caller>,
+    Path(vm): Path<String>,
+) -> Result<Json<api::GetVmHealthResponse>, Refused> {
+    Ok(Json(door.owners.health(&caller).get_vm_health(api::GetVmHealthRequest { vm }).await?.into_inner()))
 }
 
 async fn rollouts(
@@ -107,8 +143,9 @@ async fn live_events(
         Some(Ok(Ok(position))) => position,
         Some(_) => return Err(invalid("Last-Event-ID: not a position").into()),
     };
-    let events = events::read(door.log, partition, after, true).await.map_err(service::unreadable)?;
-    Ok(Sse::new(events.map(sse_event)).keep_alive(KeepAlive::default()))
+    let events = events::read(door.desk.log, partition, after, true).await.map_err(service::unreadable)?;
+    let events = events.map(sse_event).take_until(door.shutdown.cancelled_owned());
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
 fn sse_event(event: Result<Recorded, ReadError>) -> Result<SseEvent, axum::Error> {
@@ -118,7 +155,7 @@ fn sse_event(event: Result<Recorded, ReadError>) -> Result<SseEvent, axum::Error
 }
 
 /// A refusal as HTTP says it.
-struct Refused(Status);
+pub(crate) struct Refused(Status);
 
 impl From<Status> for Refused {
     fn from(status: Status) -> Self {

@@ -1,25 +1,44 @@
 //! console is people's door: it reads everything and decides nothing.
 
 mod arm;
+mod changes;
+mod deeds;
+mod desk;
 mod events;
 mod foreign;
+mod history;
 mod http;
 mod index;
 mod operations;
+mod overview;
 mod owners;
+mod page;
+mod past;
 mod patching;
+mod preview;
+mod promise;
+mod report;
+mod search;
 mod service;
+mod spans;
+mod timeline;
+mod topology;
+mod verdict;
 mod view;
 mod views;
+mod wishes;
 
 pub use owners::Owners;
 
 use anyhow::Context as _;
+use desk::Desk;
 use nightshift_runtime::host::{self, Setup};
 use nightshift_runtime::snapshot::Snapshots;
 use nightshift_runtime::{Context, Service};
+use overview::Watcher;
 use owners::Connections;
 use serde::Deserialize;
+use spans::Spans;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -59,6 +78,7 @@ pub async fn build(context: Context<Settings>) -> anyhow::Result<Service> {
 /// The same, with the HTTP socket already bound.
 pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::Result<Service> {
     let mut tasks = JoinSet::new();
+    let spans = Spans::new(&context.clock);
     let setup = Setup {
         name: NAME,
         mind: Option::<View>::unwrap_or_default,
@@ -71,9 +91,17 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     let host = host::start(setup, &mut tasks).await?;
     let owners = Connections::to(&context.settings.owners).context("service.owners")?;
     let arm = arm::Door { host: host.clone(), owners, secure: false };
-    let router = http::router(arm, context.log.clone(), context.access.clone(), context.settings.host_names);
+    tasks.spawn(spans.clone().listen(context.signals, context.shutdown.clone()));
+    let desk = Desk::new(Watcher::of(host), context.log, spans);
+    let router = http::router(
+        arm,
+        desk.clone(),
+        context.access.clone(),
+        context.shutdown.clone(),
+        context.settings.host_names,
+    );
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
     let ended = context.shutdown.clone().cancelled_owned();
     tasks.spawn(async move { Ok(axum::serve(http, router).with_graceful_shutdown(ended).await?) });
-    Ok(Service { routes: service::routes(host, context.log, context.shutdown), tasks })
+    Ok(Service { routes: service::routes(desk, context.shutdown), tasks })
 }

@@ -2,6 +2,8 @@
 
 use nightshift_protocol::api::v1::agent_service_client::AgentServiceClient;
 use nightshift_protocol::api::v1::fleet_service_client::FleetServiceClient;
+use nightshift_protocol::api::v1::health_service_client::HealthServiceClient;
+use nightshift_protocol::api::v1::rollout_service_client::RolloutServiceClient;
 use nightshift_runtime::access::{Bearer, Caller};
 use serde::Deserialize;
 use std::time::Duration;
@@ -19,12 +21,18 @@ pub struct Owners {
     pub planner: String,
     /// The gRPC of agent-gateway.
     pub gateway: String,
+    /// The gRPC of health-monitor.
+    pub monitor: String,
 }
 
 impl Default for Owners {
     /// As `nightshift up` serves them.
     fn default() -> Self {
-        Self { planner: "http://127.0.0.1:7701".into(), gateway: "http://127.0.0.1:7704".into() }
+        Self {
+            planner: "http://127.0.0.1:7701".into(),
+            gateway: "http://127.0.0.1:7704".into(),
+            monitor: "http://127.0.0.1:7703".into(),
+        }
     }
 }
 
@@ -36,15 +44,28 @@ type InTheirName = InterceptedService<Channel, Bearer>;
 pub(crate) struct Connections {
     planner: Channel,
     gateway: Channel,
+    monitor: Channel,
 }
 
 impl Connections {
     pub(crate) fn to(owners: &Owners) -> Result<Self, tonic::transport::Error> {
-        Ok(Self { planner: connect(&owners.planner)?, gateway: connect(&owners.gateway)? })
+        Ok(Self {
+            planner: connect(&owners.planner)?,
+            gateway: connect(&owners.gateway)?,
+            monitor: connect(&owners.monitor)?,
+        })
     }
 
     pub(crate) fn fleet(&self, caller: &Caller) -> FleetServiceClient<InTheirName> {
         FleetServiceClient::with_interceptor(self.planner.clone(), caller.bearer())
+    }
+
+    pub(crate) fn rollouts(&self, caller: &Caller) -> RolloutServiceClient<InTheirName> {
+        RolloutServiceClient::with_interceptor(self.planner.clone(), caller.bearer())
+    }
+
+    pub(crate) fn health(&self, caller: &Caller) -> HealthServiceClient<InTheirName> {
+        HealthServiceClient::with_interceptor(self.monitor.clone(), caller.bearer())
     }
 
     pub(crate) fn agents(&self, caller: &Caller) -> AgentServiceClient<InTheirName> {

@@ -1,13 +1,19 @@
 //! The gRPC of the console.
 
+use crate::desk::Desk;
+use crate::desk::grpc::Looks;
+use crate::search::Filter;
 use crate::view::View;
 use crate::{events, views};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use nightshift_domain::explain::explain;
+use nightshift_domain::fleet::Vm;
 use nightshift_domain::{Partition, Refusal, RolloutId, VmId};
 use nightshift_event_log::{EventLog, ReadError, Recorded};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::console_service_server::{ConsoleService, ConsoleServiceServer};
+use nightshift_protocol::api::v1::lookback_service_server::LookbackServiceServer;
+use nightshift_protocol::api::v1::overview_service_server::OverviewServiceServer;
 use nightshift_runtime::Host;
 use nightshift_runtime::access::Caller;
 use nightshift_runtime::status::{invalid, refused};
@@ -22,8 +28,12 @@ const DEFAULT_PAGE: usize = 1_000;
 /// A watcher is shown the newest state this often, however much happens in between.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-pub(crate) fn routes(host: Host<View>, log: Arc<dyn EventLog>, shutdown: CancellationToken) -> Routes {
+pub(crate) fn routes(desk: Desk, shutdown: CancellationToken) -> Routes {
+    let (host, log) = (desk.watcher.host.clone(), desk.log.clone());
+    let looks = Looks { desk, shutdown: shutdown.clone() };
     Routes::new(ConsoleServiceServer::new(Console { host, log, shutdown }))
+        .add_service(OverviewServiceServer::new(looks.clone()))
+        .add_service(LookbackServiceServer::new(looks))
 }
 
 struct Console {
@@ -51,15 +61,7 @@ impl ConsoleService for Console {
     async fn explain_vm(&self, request: Request<api::ExplainVmRequest>) -> Answer<api::ExplainVmResponse> {
         let caller = Caller::of(&request)?;
         let id = VmId::new(request.into_inner().vm).map_err(invalid)?;
-        // Of what is not in the fleet an explanation says so; of what is another's too.
-        let others = refused(&Refusal::new("VmNotFound", format!("VM \"{id}\" is not in the fleet")));
-        let look = move |view: &View, now| {
-            let seen = view.planner.fleet.vms.get(&id).is_none_or(|vm| caller.sees(&vm.subscription));
-            seen.then(|| explain(&id, &view.planner, &view.coordinator, now))
-        };
-        let explained = self.host.look(look).await?.ok_or(others)?;
-        let reasons = explained.reasons.into_iter().map(views::reason).collect();
-        Ok(Response::new(api::ExplainVmResponse { reasons }))
+        Ok(Response::new(explain_vm(&self.host, caller, id).await?))
     }
 
     async fn list_rollouts(
@@ -123,25 +125,47 @@ pub(crate) async fn list_vms(
         "" => Bound::Unbounded,
         token => Bound::Excluded(VmId::new(token).map_err(invalid)?),
     };
-    let list = move |view: &View, _| {
-        let vms = view.planner.fleet.vms.range((after, Bound::Unbounded)).map(|(_, vm)| vm);
-        let wanted = vms.filter(|vm| request.region.is_empty() || vm.region.as_str() == request.region);
-        let mut wanted = wanted.filter(|vm| caller.sees(&vm.subscription));
+    let filter = Filter::parse(&request.filter).map_err(invalid)?;
+    let list = move |view: &View, now| {
+        let fleet = &view.planner.fleet;
+        let fits = |vm: &Vm| {
+            (request.region.is_empty() || vm.region.as_str() == request.region)
+                && caller.sees(&vm.subscription)
+                && filter.fits(view, vm, now)
+        };
+        let all = request.region.is_empty() && filter.is_empty() && caller.sees_all();
+        let total = if all { fleet.vms.len() } else { fleet.vms.values().filter(|vm| fits(vm)).count() };
+        let mut wanted = fleet.vms.range((after, Bound::Unbounded)).map(|(_, vm)| vm).filter(|vm| fits(vm));
         let vms: Vec<_> = wanted.by_ref().take(size).map(|vm| views::vm(view, vm)).collect();
         let last = vms.last().and_then(|vm| vm.vm.as_ref()).map(|vm| vm.id.clone());
         let next_page_token = last.filter(|_| wanted.next().is_some()).unwrap_or_default();
-        api::ListVmsResponse { vms, next_page_token }
+        api::ListVmsResponse { vms, next_page_token, total: u32::try_from(total).unwrap_or(u32::MAX) }
     };
     Ok(host.look(list).await?)
 }
 
 pub(crate) async fn get_vm(host: &Host<View>, caller: Caller, id: VmId) -> Result<api::VmView, Status> {
-    let unknown = refused(&Refusal::new("VmNotFound", format!("VM \"{id}\" is not in the fleet")));
+    let unknown = no_vm(&id);
     let look = move |view: &View, _| {
         let vm = view.planner.fleet.vms.get(&id).filter(|vm| caller.sees(&vm.subscription));
         vm.map(|vm| views::vm(view, vm))
     };
     host.look(look).await?.ok_or(unknown)
+}
+
+pub(crate) async fn explain_vm(
+    host: &Host<View>,
+    caller: Caller,
+    id: VmId,
+) -> Result<api::ExplainVmResponse, Status> {
+    // Of what is not in the fleet an explanation says so; of what is another's too.
+    let others = no_vm(&id);
+    let look = move |view: &View, now| {
+        let seen = view.planner.fleet.vms.get(&id).is_none_or(|vm| caller.sees(&vm.subscription));
+        seen.then(|| explain(&id, &view.planner, &view.coordinator, now))
+    };
+    let explained = host.look(look).await?.ok_or(others)?;
+    Ok(api::ExplainVmResponse { reasons: explained.reasons.into_iter().map(views::reason).collect() })
 }
 
 pub(crate) async fn list_rollouts(
@@ -160,12 +184,25 @@ pub(crate) async fn get_rollout(
     caller: Caller,
     id: RolloutId,
 ) -> Result<api::RolloutView, Status> {
-    let unknown = refused(&Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\"")));
+    let unknown = no_rollout(&id);
     let look = move |view: &View, now| {
         let rollout = view.planner.rollouts.get(&id)?;
         Some(seen_by(&caller, view, views::rollout(view, &id, rollout, now)))
     };
     host.look(look).await?.ok_or(unknown)
+}
+
+/// The rollout of a request that may leave it open.
+pub(crate) fn named(rollout: &str) -> Result<Option<RolloutId>, Status> {
+    (!rollout.is_empty()).then(|| RolloutId::new(rollout).map_err(invalid)).transpose()
+}
+
+pub(crate) fn no_rollout(id: impl std::fmt::Display) -> Status {
+    refused(&Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\"")))
+}
+
+pub(crate) fn no_vm(id: impl std::fmt::Display) -> Status {
+    refused(&Refusal::new("VmNotFound", format!("VM \"{id}\" is not in the fleet")))
 }
 
 /// The rollout without what it says of machines that are not the caller's.

@@ -1,8 +1,12 @@
 //! Everything, folded from the log by the same code that the services decide on; the console only looks at it.
 
+use crate::changes::Changes;
+use crate::deeds::Deeds;
 use crate::index::Index;
 use crate::operations::Operations;
 use crate::patching::Patching;
+use crate::promise::Promises;
+use crate::timeline::Timelines;
 use nightshift_domain::agent::{AgentIdentity, InstallReport, Requirement};
 use nightshift_domain::coordinator::Coordinator;
 use nightshift_domain::patch::Assessment;
@@ -26,6 +30,15 @@ pub(crate) struct View {
     pub(crate) operations: Operations,
     /// When what they do began and ended.
     pub(crate) patching: Patching,
+    /// Who wished what of rollouts.
+    pub(crate) deeds: Deeds,
+    /// Regions over nights.
+    pub(crate) timelines: Timelines,
+    /// Since when each machine waits for its patches.
+    pub(crate) promise: Promises,
+    /// Which region changed when.
+    #[serde(skip)]
+    pub(crate) changes: Changes,
 }
 
 /// What one VM's agent said.
@@ -49,6 +62,10 @@ impl Mind for View {
     fn apply(&mut self, fact: &Fact) {
         self.planner.apply(fact);
         self.coordinator.apply(fact);
+        self.changes.apply(fact);
+        self.deeds.apply(fact);
+        self.timelines.apply(fact);
+        self.promise.apply(fact);
         self.index.apply(&fact.event);
         self.patching.apply(fact);
         self.operations.apply(fact);

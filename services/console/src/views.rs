@@ -11,6 +11,11 @@ use nightshift_domain::{RegionName, RolloutId, Time, VmId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
 
+/// Where a VM stands in the newest rollout that knows it; unspecified if none does.
+pub(crate) fn standing(view: &View, vm: &Vm) -> api::VmProgress {
+    newest_run(view, &vm.id, &vm.region).map(|(_, standing)| progress(standing)).unwrap_or_default()
+}
+
 /// One VM with its patch status.
 pub(crate) fn vm(view: &View, vm: &Vm) -> api::VmView {
     let fleet = &view.planner.fleet;
@@ -42,16 +47,9 @@ pub(crate) fn vm(view: &View, vm: &Vm) -> api::VmView {
 
 /// One rollout and how far it is.
 pub(crate) fn rollout(view: &View, id: &RolloutId, rollout: &Rollout, now: Time) -> api::RolloutView {
-    let (state, halted_region, why) = match &rollout.status {
-        Status::Running => (api::RolloutState::Running, None, None),
-        Status::Paused => (api::RolloutState::Paused, None, None),
-        Status::Halted { region, why } => (api::RolloutState::Halted, region.as_ref(), Some(why)),
-        Status::Cancelled => (api::RolloutState::Cancelled, None, None),
-        Status::Expired | Status::Completed { ended: Ended::Expired } => {
-            (api::RolloutState::Expired, None, None)
-        }
-        Status::Completed { ended: Ended::Cancelled } => (api::RolloutState::Cancelled, None, None),
-        Status::Completed { ended: Ended::Passed } => (api::RolloutState::Completed, None, None),
+    let (halted_region, why) = match &rollout.status {
+        Status::Halted { region, why } => (region.as_ref(), Some(why)),
+        _ => (None, None),
     };
     let phases = || (1..).zip(&rollout.phases);
     let phases: Vec<_> =
@@ -62,7 +60,7 @@ pub(crate) fn rollout(view: &View, id: &RolloutId, rollout: &Rollout, now: Time)
     let halted = matches!(rollout.status, Status::Halted { .. });
     api::RolloutView {
         rollout: id.to_string(),
-        state: state.into(),
+        state: state(&rollout.status).into(),
         why: why.cloned().unwrap_or_default(),
         halted_region: halted_region.map(ToString::to_string).unwrap_or_default(),
         evidence: halted.then(|| (&rollout.evidence_of_halt).into()),
@@ -79,6 +77,29 @@ pub(crate) fn rollout(view: &View, id: &RolloutId, rollout: &Rollout, now: Time)
     }
 }
 
+/// How a rollout is, in a word.
+pub(crate) fn state(status: &Status) -> api::RolloutState {
+    match status {
+        Status::Running => api::RolloutState::Running,
+        Status::Paused => api::RolloutState::Paused,
+        Status::Halted { .. } => api::RolloutState::Halted,
+        Status::Cancelled | Status::Completed { ended: Ended::Cancelled } => api::RolloutState::Cancelled,
+        Status::Expired | Status::Completed { ended: Ended::Expired } => api::RolloutState::Expired,
+        Status::Completed { ended: Ended::Passed } => api::RolloutState::Completed,
+    }
+}
+
+/// How a phase is, in a word.
+pub(crate) fn phase_state(phase: &Phase) -> api::PhaseState {
+    match phase.state {
+        PhaseState::Waiting => api::PhaseState::Waiting,
+        PhaseState::Running if phase.ended().is_some() => api::PhaseState::Baking,
+        PhaseState::Running => api::PhaseState::Running,
+        PhaseState::Failed => api::PhaseState::Failed,
+        PhaseState::Passed => api::PhaseState::Passed,
+    }
+}
+
 fn phase_view(
     view: &View,
     id: &RolloutId,
@@ -87,13 +108,6 @@ fn phase_view(
     phase: &Phase,
     now: Time,
 ) -> api::PhaseView {
-    let state = match phase.state {
-        PhaseState::Waiting => api::PhaseState::Waiting,
-        PhaseState::Running if phase.ended().is_some() => api::PhaseState::Baking,
-        PhaseState::Running => api::PhaseState::Running,
-        PhaseState::Failed => api::PhaseState::Failed,
-        PhaseState::Passed => api::PhaseState::Passed,
-    };
     let regions = phase.planned.regions.iter().map(|planned| {
         let turn = phase.turns.get(&planned.region);
         let mut region = api::RegionView {
@@ -114,7 +128,7 @@ fn phase_view(
     });
     api::PhaseView {
         number,
-        state: state.into(),
+        state: phase_state(phase).into(),
         regions: regions.collect(),
         tally: Some((&running_tally(view, id, phase)).into()),
         gate: phase_gate(rollout, number - 1, phase, now).into_iter().map(condition).collect(),
@@ -159,7 +173,7 @@ fn newest_run<'a>(view: &'a View, vm: &VmId, region: &RegionName) -> Option<(&'a
     known.max_by_key(|(rollout, _)| view.planner.rollouts.get(*rollout).map(|rollout| rollout.requested))
 }
 
-fn progress(standing: &Standing) -> api::VmProgress {
+pub(crate) fn progress(standing: &Standing) -> api::VmProgress {
     match standing {
         Standing::Waiting | Standing::Called { .. } | Standing::Baselined { .. } => api::VmProgress::Waiting,
         Standing::InFlight(flight) if matches!(flight.work, Work::Soaking { .. }) => api::VmProgress::Soaking,
@@ -186,11 +200,11 @@ fn window(view: &View, vm: &Vm) -> String {
     )
 }
 
-fn gate(Gate { whole, conditions }: Gate) -> api::Gate {
+pub(crate) fn gate(Gate { whole, conditions }: Gate) -> api::Gate {
     api::Gate { whole, conditions: conditions.into_iter().map(condition).collect() }
 }
 
-fn condition(Condition { state, reason }: Condition) -> api::Condition {
+pub(crate) fn condition(Condition { state, reason }: Condition) -> api::Condition {
     let state = match state {
         ConditionState::Met => api::ConditionState::Met,
         ConditionState::Waits => api::ConditionState::Waits,

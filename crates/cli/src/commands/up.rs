@@ -27,7 +27,7 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
         "token    {}   (the command line finds it; `nightshift token issue` makes others)",
         token.display()
     ))?;
-    print(format_args!("http     http://{}/v1/rollouts", stack.http))?;
+    print(format_args!("page     http://{}/   (sign in with the token in that file)", stack.http))?;
     tokio::spawn(lifecycle::end_on_signal(stack.shutdown.clone()));
     stack.ended().await?;
     Ok(exit::DONE)

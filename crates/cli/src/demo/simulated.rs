@@ -18,9 +18,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tokio::task::JoinSet;
 
-const EXAMPLE: &str = include_str!("../../../../examples/fleet.toml");
+/// The demo's fleet.
+pub const EXAMPLE: &str = include_str!("../../../../examples/fleet.toml");
 /// A day in 15 seconds.
-const SPEED: u32 = 5_760;
+pub const SPEED: u32 = 5_760;
 /// Signals are that far apart, so that 300 machines leave a small processor room to breathe at this speed.
 const HEARTBEAT_SECONDS: u32 = 15 * 60;
 
@@ -30,7 +31,7 @@ fn start() -> DateTime<Utc> {
 }
 
 /// A policy for a fleet that is looked at for a minute: what takes days elsewhere takes hours here.
-fn policy() -> Policy {
+pub fn policy() -> Policy {
     Policy {
         phase_shares: vec![10, 50, 100],
         batch_percent: 50,
@@ -51,20 +52,64 @@ pub(super) async fn run(demo: &Demo, data: PathBuf, live: &mut Live) -> anyhow::
         None => fleet_file::parse(EXAMPLE).context("the example fleet")?,
     };
     let bad_region = demo.bad_patch.as_deref().map(|name| known_region(&fleet, name)).transpose()?;
-    // Slow until every agent is there: what takes seconds of yours would be hours of theirs.
-    let clock = Clock::fast(start(), 1);
-    let stack = Stack::start(data, clock.clone(), Listen::free()).await?;
-    clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?;
-    let mut agents = start_agents(&stack, &fleet, bad_region.as_ref(), &clock).await?;
-    enrolment::connected(&stack.servers, agents.len()).await?;
-    clock.set_speed(SPEED);
-    let report = roll_out(&stack, &policy(), live).await?;
-    stack.shutdown.cancel();
-    while let Some(ended) = agents.join_next().await {
-        ended??;
+    let listen = Listen { http: demo.http.unwrap_or(Listen::free().http), ..Listen::free() };
+    let simulated = Simulated::start(&fleet, bad_region.as_ref(), data, listen).await?;
+    let page = simulated.page()?;
+    eprintln!("the page  {page}");
+    simulated.clock.set_speed(demo.speed.unwrap_or(SPEED));
+    let report = roll_out(&simulated.stack, &policy(), live).await?;
+    if demo.stay {
+        eprintln!("{report}\n\neverything goes on, until Ctrl-C: {page}");
+        tokio::signal::ctrl_c().await?;
     }
-    stack.ended().await?;
+    simulated.end().await?;
     Ok(report)
+}
+
+/// Services that are real around machines that are not: each with its agent, enrolment, certificate and session.
+pub struct Simulated {
+    /// The services.
+    pub stack: Stack,
+    /// The time of all of them; slow until somebody sets its speed.
+    pub clock: Clock,
+    agents: JoinSet<anyhow::Result<()>>,
+}
+
+impl Simulated {
+    /// Starts everything; when this returns, every machine that is on is connected. The patches of the bad region's
+    /// machines make them ill.
+    pub async fn start(
+        fleet: &DeclaredFleet,
+        bad_region: Option<&RegionName>,
+        data: PathBuf,
+        listen: Listen,
+    ) -> anyhow::Result<Self> {
+        // Slow until every agent is there: what takes seconds of yours would be hours of theirs.
+        let clock = Clock::fast(start(), 1);
+        let stack = Stack::start(data, clock.clone(), listen).await?;
+        clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?;
+        let agents = start_agents(&stack, fleet, bad_region, &clock).await?;
+        enrolment::connected(&stack.servers, agents.len()).await?;
+        Ok(Self { stack, clock, agents })
+    }
+
+    /// Where the page is, with the admin's token: what comes after the # is sent to nobody.
+    pub fn page(&self) -> anyhow::Result<String> {
+        let token = match &self.stack.servers.token_file {
+            Some(path) => std::fs::read_to_string(path).with_context(|| path.display().to_string())?,
+            None => String::new(),
+        };
+        Ok(format!("http://{}/#token={}", self.stack.http, token.trim()))
+    }
+
+    /// Ends everything.
+    pub async fn end(mut self) -> anyhow::Result<()> {
+        self.stack.shutdown.cancel();
+        while let Some(ended) = self.agents.join_next().await {
+            ended??;
+        }
+        self.stack.ended().await
+    }
 }
 
 fn known_region(fleet: &DeclaredFleet, name: &str) -> anyhow::Result<RegionName> {

@@ -124,7 +124,7 @@ impl Run {
             Standing::Settled { outcome: Outcome::Healthy, at } => {
                 reasons.push(Reason::new(
                     "Patched",
-                    format!("it was patched and found healthy at {at}"),
+                    format!("it was patched and found healthy on {}", at.format("%F at %R UTC")),
                     None,
                 ));
             }
