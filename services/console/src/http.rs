@@ -1,7 +1,7 @@
 //! JSON and live events over HTTP, for browsers and scripts. The JSON is the protobuf API's own mapping.
 
 use crate::view::View;
-use crate::{arm, events, foreign, service};
+use crate::{arm, events, foreign, identity, service};
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
@@ -43,6 +43,7 @@ pub(crate) fn router(
         .route("/v1/rollouts/{rollout}", get(rollout))
         .route("/v1/events/{partition}", get(live_events))
         .with_state(Door { host, log })
+        .route("/identity", get(identity::show).with_state(access.clone()))
         .fallback_service(arm::router(arm));
     access::guard(served, access::Door::Http, access)
         .layer(middleware::from_fn_with_state(Arc::from(host_names), foreign::refuse))

@@ -4,17 +4,20 @@ mod arm;
 mod events;
 mod foreign;
 mod http;
+mod identity;
 mod index;
 mod operations;
 mod owners;
 mod patching;
 mod service;
+mod serving;
 mod view;
 mod views;
 
 pub use owners::Owners;
 
 use anyhow::Context as _;
+use nightshift_runtime::config::TlsIdentity;
 use nightshift_runtime::host::{self, Setup};
 use nightshift_runtime::snapshot::Snapshots;
 use nightshift_runtime::{Context, Service};
@@ -34,6 +37,8 @@ pub const NAME: &str = "console";
 pub struct Settings {
     /// Where HTTP is served: JSON and live events (SSE).
     pub http_listen: SocketAddr,
+    /// Its certificate and key, in PEM: then HTTP is served over TLS alone.
+    pub tls: Option<TlsIdentity>,
     /// Names under which people reach it, beside `localhost` and its addresses: a request for any other is refused.
     pub host_names: Vec<String>,
     /// Where the services answer that own what people wish.
@@ -43,7 +48,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let http_listen = SocketAddr::from(([127, 0, 0, 1], 7780));
-        Self { http_listen, host_names: Vec::new(), owners: Owners::default() }
+        Self { http_listen, tls: None, host_names: Vec::new(), owners: Owners::default() }
     }
 }
 
@@ -70,10 +75,9 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     };
     let host = host::start(setup, &mut tasks).await?;
     let owners = Connections::to(&context.settings.owners).context("service.owners")?;
-    let arm = arm::Door { host: host.clone(), owners, secure: false };
+    let arm = arm::Door { host: host.clone(), owners, secure: context.settings.tls.is_some() };
     let router = http::router(arm, context.log.clone(), context.access.clone(), context.settings.host_names);
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
-    let ended = context.shutdown.clone().cancelled_owned();
-    tasks.spawn(async move { Ok(axum::serve(http, router).with_graceful_shutdown(ended).await?) });
+    tasks.spawn(serving::serve(http, router, context.settings.tls, context.shutdown.clone()));
     Ok(Service { routes: service::routes(host, context.log, context.shutdown), tasks })
 }

@@ -2,7 +2,7 @@
 
 use super::print;
 use crate::arguments::Up;
-use crate::stack::{ADMIN_TOKEN, Listen, Stack};
+use crate::stack::{ADMIN_TOKEN, Extras, Listen, Stack};
 use crate::{clients, exit, fleet_file};
 use nightshift_runtime::{Clock, config, lifecycle, telemetry};
 use std::process::ExitCode;
@@ -12,7 +12,8 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::start("nightshift", &config::Telemetry::default())?;
     let mut listen = Listen::usual(up.address);
     listen.agents = up.agents_listen.unwrap_or(listen.agents);
-    let stack = Stack::start(up.data.clone(), Clock::system(), listen).await?;
+    let extras = Extras { tls: up.tls, ..Extras::default() };
+    let stack = Stack::start_with(up.data.clone(), Clock::system(), listen, extras).await?;
     if let Some(fleet) = fleet {
         let declared =
             clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?.into_inner();
@@ -27,7 +28,14 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
         "token    {}   (the command line finds it; `nightshift token issue` makes others)",
         token.display()
     ))?;
-    print(format_args!("http     http://{}/v1/rollouts", stack.http))?;
+    match &stack.http_authority {
+        None => print(format_args!("http     http://{}/v1/rollouts", stack.http))?,
+        Some(authority) => print(format_args!(
+            "http     https://{}/v1/rollouts   (its authority: {})",
+            stack.http,
+            authority.display()
+        ))?,
+    }
     tokio::spawn(lifecycle::end_on_signal(stack.shutdown.clone()));
     stack.ended().await?;
     Ok(exit::DONE)

@@ -32,6 +32,21 @@ fn a_phase_waits_for_its_approval() {
 }
 
 #[test]
+fn a_phase_waits_for_a_second_person() {
+    let mut world = two_regions();
+    world.start("one", Policy { approvals: Approvals::SecondPerson, ..policy() });
+    world.run(8, |_, _| Fate::Healthy);
+    let refused = world.planner.approve(&rollout_id("one"), 1, actor()).unwrap_err();
+    assert_eq!(refused.code, "SecondPersonNeeded");
+    assert_eq!(world.rollout("one").tally().healthy, 6);
+    let second = nightshift_domain::rollout::Actor { name: "a second person".into(), ..actor() };
+    let approved = world.planner.approve(&rollout_id("one"), 1, second);
+    world.wish(approved);
+    world.run(8, |_, _| Fate::Healthy);
+    assert_eq!(world.rollout("one").status, Status::Completed { ended: Ended::Passed });
+}
+
+#[test]
 fn no_order_touches_a_blackout() {
     let mut world = two_regions();
     let day = |text: &str| text.parse().unwrap();

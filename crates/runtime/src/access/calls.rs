@@ -81,6 +81,8 @@ const PATHS: &[(&str, &str, Option<(Role, Reach)>)] = &[
     ("GET", "openapi.json", None),
     // Asked before anybody can log in.
     ("GET", "metadata/endpoints", None),
+    // Tells who holds a token how long it is good for.
+    ("GET", "identity", None),
     // The page itself; what it shows it asks for.
     ("GET", "", None),
     ("GET", "page/**", None),
