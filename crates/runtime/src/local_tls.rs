@@ -22,7 +22,7 @@ pub fn identity(folder: &Path, address: IpAddr) -> anyhow::Result<(TlsIdentity, 
     let authority = authority(folder)?;
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     // One that stands for all addresses is no name of any.
-    if !address.is_unspecified() && !address.is_loopback() {
+    if !address.is_unspecified() && !names.contains(&address.to_string()) {
         names.push(address.to_string());
     }
     let key = KeyPair::generate()?;
@@ -36,7 +36,8 @@ pub fn identity(folder: &Path, address: IpAddr) -> anyhow::Result<(TlsIdentity, 
     let write =
         |path: &Path, text: &str| write_secret(path, text).with_context(|| path.display().to_string());
     write(&paths.key, &key.serialize_pem())?;
-    write(&paths.certificate, &certificate.pem())?;
+    fs::write(&paths.certificate, certificate.pem())
+        .with_context(|| paths.certificate.display().to_string())?;
     Ok((paths, folder.join(AUTHORITY)))
 }
 
@@ -55,7 +56,10 @@ fn authority(folder: &Path) -> anyhow::Result<Issuer<'static, KeyPair>> {
         let write =
             |path: &Path, text: &str| write_secret(path, text).with_context(|| path.display().to_string());
         write(&key_path, &key.serialize_pem())?;
-        write(&certificate_path, &certificate.pem())?;
+        // For everybody to read: who trusts it may be another user.
+        let part = certificate_path.with_extension("new");
+        fs::write(&part, certificate.pem())?;
+        fs::rename(&part, &certificate_path).with_context(|| certificate_path.display().to_string())?;
     }
     let read = |path: &Path| fs::read_to_string(path).with_context(|| path.display().to_string());
     let key = KeyPair::from_pem(&read(&key_path)?).with_context(|| key_path.display().to_string())?;
