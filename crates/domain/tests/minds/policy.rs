@@ -47,6 +47,24 @@ fn a_phase_waits_for_a_second_person() {
 }
 
 #[test]
+fn a_vms_own_reboot_setting_reaches_its_order_unless_the_rollout_reboots_nobody() {
+    use nightshift_domain::patch::RebootSetting::{self, Always, IfRequired, Never};
+    let orders = |policy_says: RebootSetting| {
+        let own = |name: &str, reboot| nightshift_domain::fleet::Vm { reboot, ..vm(name, 1) };
+        let vms = vec![own("a", Some(Always)), own("b", Some(Never)), own("c", None)];
+        let mut world = World::new(topology(&[], &["a", "b", "c"]), vms);
+        world.start("one", Policy { reboot: policy_says, ..policy() });
+        world.run(10, |_, _| Fate::Healthy);
+        let mut orders: Vec<_> =
+            world.orders().into_iter().map(|(_, order)| (order.vm.to_string(), order.reboot)).collect();
+        orders.sort_by(|one, other| one.0.cmp(&other.0));
+        orders.into_iter().map(|(_, reboot)| reboot).collect::<Vec<_>>()
+    };
+    assert_eq!(orders(IfRequired), [Always, Never, IfRequired]);
+    assert_eq!(orders(Never), [Never, Never, Never]);
+}
+
+#[test]
 fn no_order_touches_a_blackout() {
     let mut world = two_regions();
     let day = |text: &str| text.parse().unwrap();
