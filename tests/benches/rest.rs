@@ -27,6 +27,7 @@ fn vm(number: usize) -> Vm {
         window: None,
         automatic_updates: None,
         assessment_mode: Default::default(),
+        reboot: None,
         resource: None,
     }
 }

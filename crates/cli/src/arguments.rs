@@ -121,6 +121,9 @@ pub struct Up {
     /// The address that the services listen on; their ports are 7700 to 7704, 7709 for agents and 7780 for HTTP.
     #[arg(long, default_value = "127.0.0.1")]
     pub address: std::net::IpAddr,
+    /// Serve HTTP over TLS, with a certificate of this installation's own authority, which is made in its folder.
+    #[arg(long)]
+    pub tls: bool,
     /// Where agents connect, if not at port 7709 of the address.
     #[arg(long)]
     pub agents_listen: Option<SocketAddr>,
@@ -143,9 +146,6 @@ pub enum Token {
         /// How long it is good for, such as 8h, 30m or 7d.
         #[arg(long, default_value = "8h", value_parser = commands::token::duration)]
         ttl: std::time::Duration,
-        /// For whom it is besides Nightshift: the address of the REST door, for Azure's command line.
-        #[arg(long)]
-        audience: Vec<String>,
         /// The folder with the issuer's key.
         #[arg(long, default_value = DATA)]
         data: PathBuf,

@@ -305,6 +305,7 @@ fn vm(
         window: None,
         automatic_updates: None,
         assessment_mode: Default::default(),
+        reboot: None,
         resource: None,
     })
 }

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use nightshift_event_log::SledLog;
 use nightshift_runtime::access::{Access, Issuer, Role, Wanted, write_secret};
 use nightshift_runtime::service::{Context, Service, serve_on};
-use nightshift_runtime::{Clock, Signals};
+use nightshift_runtime::{Clock, Signals, local_tls};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +48,15 @@ impl Listen {
     }
 }
 
+/// What not every installation has.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// A Prometheus that answers the policies' queries.
+    pub prometheus: Option<String>,
+    /// Whether HTTP is served over TLS, by an authority in the data folder.
+    pub tls: bool,
+}
+
 /// All services, running.
 pub struct Stack {
     /// Where the command line finds them.
@@ -58,6 +67,8 @@ pub struct Stack {
     pub http: SocketAddr,
     /// Whose tokens are believed.
     pub issuer: Issuer,
+    /// The authority that vouches for the HTTP door, where it is served over TLS.
+    pub http_authority: Option<PathBuf>,
     /// Cancelled when everything is to end.
     pub shutdown: CancellationToken,
     services: JoinSet<anyhow::Result<()>>,
@@ -66,15 +77,15 @@ pub struct Stack {
 impl Stack {
     /// Starts everything. When this returns, everything answers.
     pub async fn start(data: PathBuf, clock: Clock, listen: Listen) -> anyhow::Result<Self> {
-        Self::start_with(data, clock, listen, None).await
+        Self::start_with(data, clock, listen, Extras::default()).await
     }
 
-    /// The same, with a Prometheus that answers the policies' queries.
+    /// The same, with what not every installation has.
     pub async fn start_with(
         data: PathBuf,
         clock: Clock,
         listen: Listen,
-        prometheus: Option<String>,
+        extras: Extras,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&data).with_context(|| format!("data = {}", data.display()))?;
         let issuer = Issuer::open(&data)?;
@@ -82,6 +93,8 @@ impl Stack {
         let token_file = data.join(ADMIN_TOKEN);
         write_secret(&token_file, &format!("{token}\n")).with_context(|| token_file.display().to_string())?;
         let access = Access::of_issuer(&issuer);
+        let door = extras.tls.then(|| local_tls::identity(&data, listen.http.ip())).transpose()?;
+        let (tls, http_authority) = door.unzip();
         let log = SledLog::open(&data.join("log"))?;
         let shutdown = CancellationToken::new();
         let base = Context {
@@ -95,7 +108,8 @@ impl Stack {
         };
         let (agents, http) = (bind(listen.agents).await?, bind(listen.http).await?);
         let (agents_at, http_at) = (agents.local_addr()?, http.local_addr()?);
-        let monitor = nightshift_health_monitor::Settings { prometheus, ..Default::default() };
+        let monitor =
+            nightshift_health_monitor::Settings { prometheus: extras.prometheus, ..Default::default() };
         let mut listeners = Vec::new();
         for address in listen.services {
             listeners.push(bind(address).await?);
@@ -104,7 +118,7 @@ impl Stack {
             listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let url = |index: usize| format!("http://{}", addresses[index]);
         let owners = nightshift_console::Owners { planner: url(1), gateway: url(4), monitor: url(3) };
-        let console = nightshift_console::Settings { owners, ..Default::default() };
+        let console = nightshift_console::Settings { owners, tls, ..Default::default() };
         let built = [
             ("console", nightshift_console::build_on(base.clone().of("console", console), http).await?),
             (
@@ -142,7 +156,7 @@ impl Stack {
             token_file: Some(token_file),
             token: None,
         };
-        Ok(Self { issuer, servers, agents: agents_at, http: http_at, shutdown, services })
+        Ok(Self { issuer, http_authority, servers, agents: agents_at, http: http_at, shutdown, services })
     }
 
     /// Waits until it is told to end, or a service fails, and then for all to end.

@@ -140,6 +140,7 @@ fn fleet(vms: u32) -> Result<Fleet, Box<dyn Error>> {
             window: None,
             automatic_updates: None,
             assessment_mode: Default::default(),
+            reboot: None,
             resource: None,
         };
         fleet.vms.insert(id, vm);

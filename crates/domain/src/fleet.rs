@@ -3,6 +3,7 @@
 use crate::event::Event;
 use crate::id::{AvailabilitySetId, RegionName, SubscriptionId, VmId, ZoneName};
 use crate::mind::Fact;
+use crate::patch::RebootSetting;
 use crate::refusal::Refusal;
 use crate::topology::Topology;
 use crate::window::Window;
@@ -108,6 +109,9 @@ pub struct Vm {
     /// Who has it assessed.
     #[serde(default)]
     pub assessment_mode: AssessmentMode,
+    /// Whether it may be rebooted for its patches (REQUIREMENTS.md A10); as each rollout's policy says if absent.
+    #[serde(default)]
+    pub reboot: Option<RebootSetting>,
     /// As clients of Azure Resource Manager know it; absent if it was declared otherwise.
     #[serde(default)]
     pub resource: Option<Resource>,

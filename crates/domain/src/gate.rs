@@ -54,13 +54,22 @@ impl Condition {
 pub fn phase_gate(rollout: &Rollout, number: u32, phase: &Phase, now: Time) -> Vec<Condition> {
     use ConditionState::{Closed, Met, Waits};
     let mut conditions = Vec::new();
-    if number > 0 && rollout.policy.approvals == Approvals::BetweenPhases {
+    if number > 0 && rollout.policy.approvals != Approvals::Never {
         conditions.push(match rollout.approved.contains(&number) {
             true => Condition::new(Met, "ApprovalNeeded", "a person approved its start"),
             false => Condition::new(
                 Closed,
                 "ApprovalNeeded",
-                format!("a person has to approve phase {}", number + 1),
+                match rollout.policy.approvals {
+                    Approvals::SecondPerson => {
+                        format!(
+                            "another person than {} has to approve phase {}",
+                            rollout.actor.name,
+                            number + 1
+                        )
+                    }
+                    _ => format!("a person has to approve phase {}", number + 1),
+                },
             ),
         });
     }

@@ -162,7 +162,7 @@ fn advance(id: &RolloutId, rollout: &Rollout, now: Time, held: bool) -> Vec<Even
 
 /// Whether the phase waits for a person.
 pub fn needs_approval(rollout: &Rollout, phase: u32) -> bool {
-    phase > 0 && rollout.policy.approvals == Approvals::BetweenPhases && !rollout.approved.contains(&phase)
+    phase > 0 && rollout.policy.approvals != Approvals::Never && !rollout.approved.contains(&phase)
 }
 
 fn as_decision(partition: Partition, events: Vec<Event>) -> Vec<Decision> {

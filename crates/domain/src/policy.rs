@@ -110,6 +110,8 @@ pub enum Approvals {
     Never,
     /// Each phase after the first waits for a person too.
     BetweenPhases,
+    /// The same, for another person than the one who requested the rollout.
+    SecondPerson,
 }
 
 /// Which versions later phases install.

@@ -25,7 +25,8 @@ impl Refusal {
 
     /// Whether the one who asks may not speak for what was asked about.
     pub fn is_denied(&self) -> bool {
-        ["InvalidEnrolmentToken", "KeyNotCurrent", "CertificateEnded"].contains(&self.code.as_str())
+        ["InvalidEnrolmentToken", "KeyNotCurrent", "CertificateEnded", "SecondPersonNeeded"]
+            .contains(&self.code.as_str())
     }
 
     /// Whether the state of the thing, not the request, stands against it.

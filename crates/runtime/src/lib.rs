@@ -4,6 +4,7 @@ pub mod access;
 pub mod config;
 pub mod host;
 pub mod lifecycle;
+pub mod local_tls;
 pub mod service;
 pub mod signals;
 pub mod snapshot;

@@ -87,6 +87,7 @@ fn vm(
         window: None,
         automatic_updates: None,
         assessment_mode: Default::default(),
+        reboot: None,
         resource: None,
     })
 }

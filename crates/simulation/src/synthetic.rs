@@ -79,6 +79,7 @@ fn vm(number: usize, regions: &[RegionName], subscriptions: &[SubscriptionId]) -
         window: None,
         automatic_updates: None,
         assessment_mode: Default::default(),
+        reboot: None,
         resource: None,
     })
 }

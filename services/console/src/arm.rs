@@ -14,6 +14,7 @@ mod model;
 mod operations;
 mod path;
 mod render;
+mod tags;
 mod version;
 mod vms;
 

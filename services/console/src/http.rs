@@ -3,7 +3,7 @@
 use crate::desk::{self, Desk};
 use crate::owners::Connections;
 use crate::view::View;
-use crate::{arm, events, foreign, page, service, wishes};
+use crate::{arm, events, foreign, identity, page, service, wishes};
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
@@ -55,6 +55,7 @@ pub(crate) fn router(
         .route("/v1/me", get(me))
         .merge(wishes::router())
         .with_state(door)
+        .route("/identity", get(identity::show).with_state(access.clone()))
         .merge(page::router())
         .fallback_service(arm::router(arm));
     access::guard(served, access::Door::Http, access)

@@ -8,6 +8,7 @@ mod events;
 mod foreign;
 mod history;
 mod http;
+mod identity;
 mod index;
 mod operations;
 mod overview;
@@ -20,6 +21,7 @@ mod promise;
 mod report;
 mod search;
 mod service;
+mod serving;
 mod spans;
 mod timeline;
 mod topology;
@@ -32,6 +34,7 @@ pub use owners::Owners;
 
 use anyhow::Context as _;
 use desk::Desk;
+use nightshift_runtime::config::TlsIdentity;
 use nightshift_runtime::host::{self, Setup};
 use nightshift_runtime::snapshot::Snapshots;
 use nightshift_runtime::{Context, Service};
@@ -53,6 +56,8 @@ pub const NAME: &str = "console";
 pub struct Settings {
     /// Where HTTP is served: JSON and live events (SSE).
     pub http_listen: SocketAddr,
+    /// Its certificate and key, in PEM: then HTTP is served over TLS alone.
+    pub tls: Option<TlsIdentity>,
     /// Names under which people reach it, beside `localhost` and its addresses: a request for any other is refused.
     pub host_names: Vec<String>,
     /// Where the services answer that own what people wish.
@@ -62,7 +67,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let http_listen = SocketAddr::from(([127, 0, 0, 1], 7780));
-        Self { http_listen, host_names: Vec::new(), owners: Owners::default() }
+        Self { http_listen, tls: None, host_names: Vec::new(), owners: Owners::default() }
     }
 }
 
@@ -90,7 +95,7 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     };
     let host = host::start(setup, &mut tasks).await?;
     let owners = Connections::to(&context.settings.owners).context("service.owners")?;
-    let arm = arm::Door { host: host.clone(), owners, secure: false };
+    let arm = arm::Door { host: host.clone(), owners, secure: context.settings.tls.is_some() };
     tasks.spawn(spans.clone().listen(context.signals, context.shutdown.clone()));
     let desk = Desk::new(Watcher::of(host), context.log, spans);
     let router = http::router(
@@ -101,7 +106,6 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
         context.settings.host_names,
     );
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
-    let ended = context.shutdown.clone().cancelled_owned();
-    tasks.spawn(async move { Ok(axum::serve(http, router).with_graceful_shutdown(ended).await?) });
+    tasks.spawn(serving::serve(http, router, context.settings.tls, context.shutdown.clone()));
     Ok(Service { routes: service::routes(desk, context.shutdown), tasks })
 }

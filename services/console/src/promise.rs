@@ -150,6 +150,7 @@ mod tests {
             window: None,
             automatic_updates: None,
             assessment_mode: AssessmentMode::default(),
+            reboot: None,
             resource: None,
         }
     }

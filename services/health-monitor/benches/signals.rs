@@ -141,6 +141,7 @@ fn monitor() -> Monitor {
             window: None,
             automatic_updates: None,
             assessment_mode: AssessmentMode::ImageDefault,
+            reboot: None,
             resource: None,
         };
         monitor.apply(&fact(Event::VmRegistered { vm }));

@@ -1,6 +1,6 @@
 //! All services with a small fleet's topology, and a client that says whatever a test wants.
 
-use nightshift_cli::stack::{Listen, Stack};
+use nightshift_cli::stack::{Extras, Listen, Stack};
 use nightshift_cli::{clients, fleet_file};
 use nightshift_runtime::Clock;
 use serde_json::{Value, json};
@@ -54,8 +54,18 @@ impl Answer {
 
 impl Door {
     pub async fn open() -> Self {
+        Self::open_with(Extras::default()).await
+    }
+
+    /// The same over HTTPS.
+    pub async fn open_over_tls() -> Self {
+        Self::open_with(Extras { tls: true, ..Extras::default() }).await
+    }
+
+    async fn open_with(extras: Extras) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let stack = Stack::start(folder.path().join("data"), Clock::system(), Listen::free()).await.unwrap();
+        let data = folder.path().join("data");
+        let stack = Stack::start_with(data, Clock::system(), Listen::free(), extras).await.unwrap();
         let declared = fleet_file::parse(REGIONS).unwrap().request();
         clients::fleet(&stack.servers).await.unwrap().declare_fleet(declared).await.unwrap();
         let client = client(&stack);
@@ -132,7 +142,8 @@ impl Door {
     }
 
     pub fn link(&self, path: &str) -> String {
-        format!("http://{}{path}", self.stack.http)
+        let scheme = if self.stack.http_authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.stack.http)
     }
 }
 
@@ -140,7 +151,12 @@ impl Door {
 fn client(stack: &Stack) -> reqwest::Client {
     let bearer = format!("Bearer {}", admin(stack)).parse().unwrap();
     let headers = reqwest::header::HeaderMap::from_iter([(reqwest::header::AUTHORIZATION, bearer)]);
-    reqwest::Client::builder().default_headers(headers).build().unwrap()
+    let mut client = reqwest::Client::builder().default_headers(headers);
+    if let Some(authority) = &stack.http_authority {
+        let certificate = reqwest::Certificate::from_pem(&std::fs::read(authority).unwrap()).unwrap();
+        client = client.tls_certs_only([certificate]);
+    }
+    client.build().unwrap()
 }
 
 /// The token that the installation left for its admin.

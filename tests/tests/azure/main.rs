@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod az;
 mod contract;
 mod door;
 mod refusals;

@@ -82,6 +82,8 @@ async fn a_vm_is_put_read_patched_and_deleted_and_nothing_that_its_owner_said_is
     assert_eq!(settings["patchMode"], "AutomaticByPlatform");
     assert_eq!(settings["automaticByPlatformSettings"]["rebootSetting"], "Never");
     assert_eq!(patched.body["tags"], json!({ "a": "b" }));
+    let own = door.get(&format!("/v1/vms/{id}")).await.expect(200).body["vm"].clone();
+    assert_eq!(own["reboot"], "REBOOT_SETTING_NEVER");
     assert_ne!(patched.header("etag"), again.header("etag"));
 
     let stale = [("if-match", again.header("etag"))];

@@ -48,7 +48,7 @@ async fn python(door: &Door, release: &str, family: &str, part: &str) -> String 
 }
 
 /// A simulated machine with a real agent: it enrols, connects over TLS, and answers.
-async fn agent(door: &Door, vm: VmId) -> impl Future<Output = ()> + use<> {
+pub async fn agent(door: &Door, vm: VmId) -> impl Future<Output = ()> + use<> {
     let servers = &door.stack.servers;
     let issued = enrolment::tokens(servers, [&vm]).await.unwrap().remove(0);
     let order_keys = enrolment::order_keys(servers).await.unwrap();

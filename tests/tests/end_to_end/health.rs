@@ -4,7 +4,7 @@
 use crate::real_run::{alone, open_folder, prepare, runtime, start_with, until_over};
 use chrono::TimeDelta;
 use nightshift_cli::real_fleet::RealFleet;
-use nightshift_cli::stack::{Listen, Stack};
+use nightshift_cli::stack::{Extras, Listen, Stack};
 use nightshift_cli::{audit, clients};
 use nightshift_domain::policy::{Budgets, Policy};
 use nightshift_domain::selection::Mask;
@@ -103,8 +103,9 @@ async fn until_halt(
 ) -> Halt {
     let mut fleet = prepare(folder);
     let url = prometheus.map(|prometheus| prometheus.url.clone());
+    let extras = Extras { prometheus: url, ..Extras::default() };
     let stack =
-        Stack::start_with(folder.join("services"), Clock::system(), Listen::free(), url).await.unwrap();
+        Stack::start_with(folder.join("services"), Clock::system(), Listen::free(), extras).await.unwrap();
     fleet.go_live(&stack.servers, stack.agents).await.unwrap();
     start_with(&stack.servers, policy).await;
     let over = until_over(&stack.servers, async |_| meanwhile(&touched(&fleet)).await).await;

@@ -34,6 +34,7 @@ struct Phases<'h, 'a> {
     started: BTreeMap<u32, &'a Record>,
     current: Option<u32>,
     approved: BTreeSet<u32>,
+    requested_by: Option<&'a String>,
     passed: BTreeMap<u32, &'a Record>,
     /// The last failure of each phase, and a person's last word to go on.
     failed: BTreeMap<u32, &'a Record>,
@@ -66,6 +67,7 @@ impl<'h, 'a> Phases<'h, 'a> {
             started: BTreeMap::new(),
             current: None,
             approved: BTreeSet::new(),
+            requested_by: None,
             passed: BTreeMap::new(),
             failed: BTreeMap::new(),
             resumed: None,
@@ -78,11 +80,23 @@ impl<'h, 'a> Phases<'h, 'a> {
 
     fn take(&mut self, record: &'a Record, findings: &mut Findings) {
         match &record.event {
-            Event::RolloutRequested { policy, .. } | Event::PolicyChanged { policy, .. } => {
+            Event::RolloutRequested { policy, actor, .. } => {
                 self.policy = Some((record, policy));
+                self.requested_by = Some(&actor.name);
             }
+            Event::PolicyChanged { policy, .. } => self.policy = Some((record, policy)),
             Event::RolloutPlanned { phases, .. } => self.planned = Some((record, phases)),
-            Event::PhaseApproved { phase, .. } => {
+            Event::PhaseApproved { phase, actor, .. } => {
+                if let Some((said, policy)) = self.policy
+                    && policy.approvals == Approvals::SecondPerson
+                    && self.requested_by == Some(&actor.name)
+                {
+                    let (rollout, name) = (self.rollout, &actor.name);
+                    let sentence = format!(
+                        "phase {phase} of rollout {rollout} was approved by {name}, who requested it"
+                    );
+                    findings.collide(S2, said, record, sentence);
+                }
                 self.approved.insert(*phase);
             }
             Event::PhaseStarted { phase, .. } => {
@@ -182,7 +196,7 @@ impl<'h, 'a> Phases<'h, 'a> {
             collide(first.or(self.planned.map(|(planned, _)| planned)), &why);
         }
         if let Some((said, policy)) = self.policy
-            && policy.approvals == Approvals::BetweenPhases
+            && policy.approvals != Approvals::Never
             && !self.approved.contains(&phase)
         {
             collide(Some(said), "and no person approved it");

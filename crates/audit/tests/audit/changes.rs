@@ -122,9 +122,32 @@ fn a_phase_waits_for_its_approval() {
     );
     each_holds(&[("a person approved", |story| {
         story.policy(|policy| policy.approvals = Approvals::BetweenPhases);
-        let approved = Event::PhaseApproved { rollout: monthly(), phase: 1, actor: actor() };
-        story.insert_after("TurnGranted west", [approved]);
+        story.insert_after("TurnGranted west", [approved_by(&actor().name)]);
     })]);
+}
+
+#[test]
+fn a_phase_waits_for_a_second_person() {
+    each_breaks_only(
+        Rule::S2,
+        &[Case {
+            what: "who requested it approved it",
+            spoil: |story| {
+                story.policy(|policy| policy.approvals = Approvals::SecondPerson);
+                story.insert_after("TurnGranted west", [approved_by(&actor().name)]);
+            },
+            events: ("RolloutRequested monthly", "PhaseApproved 1"),
+        }],
+    );
+    each_holds(&[("another person approved", |story| {
+        story.policy(|policy| policy.approvals = Approvals::SecondPerson);
+        story.insert_after("TurnGranted west", [approved_by("somebody else")]);
+    })]);
+}
+
+fn approved_by(name: &str) -> Event {
+    let actor = nightshift_domain::rollout::Actor { name: name.to_owned(), ..actor() };
+    Event::PhaseApproved { rollout: monthly(), phase: 1, actor }
 }
 
 fn openssl(version: &str) -> PackageVersion {

@@ -8,7 +8,10 @@ use nightshift_domain::event::Event::*;
 pub fn label(event: &Event) -> String {
     let kind = kind(event);
     match event {
-        PhaseStarted { phase, .. } | PhasePassed { phase, .. } | PhaseFailed { phase, .. } => {
+        PhaseStarted { phase, .. }
+        | PhaseApproved { phase, .. }
+        | PhasePassed { phase, .. }
+        | PhaseFailed { phase, .. } => {
             format!("{kind} {phase}")
         }
         TurnGranted { region, round, .. }

@@ -64,6 +64,7 @@ pub fn vm(name: &str, region: &str, placement: Placement) -> Vm {
         window: None,
         automatic_updates: None,
         assessment_mode: Default::default(),
+        reboot: None,
         resource: None,
     }
 }

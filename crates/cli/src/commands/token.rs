@@ -10,9 +10,9 @@ use std::time::Duration;
 
 pub(crate) fn run(command: Token, as_json: bool) -> anyhow::Result<ExitCode> {
     match command {
-        Token::Issue { name, role: roles, subscription, ttl, audience: audiences, data } => {
+        Token::Issue { name, role: roles, subscription, ttl, data } => {
             let subscriptions = (!subscription.is_empty()).then_some(subscription);
-            let wanted = Wanted { name, roles, subscriptions, ttl, audiences, tenant: None };
+            let wanted = Wanted { name, roles, subscriptions, ttl };
             let token = Issuer::read(&data)?.issue(&wanted)?;
             if as_json { print_json(&json!({ "token": token }))? } else { print(token)? }
         }

@@ -2,7 +2,7 @@
 
 use super::print;
 use crate::arguments::Up;
-use crate::stack::{ADMIN_TOKEN, Listen, Stack};
+use crate::stack::{ADMIN_TOKEN, Extras, Listen, Stack};
 use crate::{clients, exit, fleet_file};
 use nightshift_runtime::{Clock, config, lifecycle, telemetry};
 use std::process::ExitCode;
@@ -12,7 +12,8 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     let _telemetry = telemetry::start("nightshift", &config::Telemetry::default())?;
     let mut listen = Listen::usual(up.address);
     listen.agents = up.agents_listen.unwrap_or(listen.agents);
-    let stack = Stack::start(up.data.clone(), Clock::system(), listen).await?;
+    let extras = Extras { tls: up.tls, ..Extras::default() };
+    let stack = Stack::start_with(up.data.clone(), Clock::system(), listen, extras).await?;
     if let Some(fleet) = fleet {
         let declared =
             clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?.into_inner();
@@ -27,7 +28,15 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
         "token    {}   (the command line finds it; `nightshift token issue` makes others)",
         token.display()
     ))?;
-    print(format_args!("page     http://{}/   (sign in with the token in that file)", stack.http))?;
+    let signing = "(sign in with the token in that file)";
+    match &stack.http_authority {
+        None => print(format_args!("page     http://{}/   {signing}", stack.http))?,
+        Some(authority) => print(format_args!(
+            "page     https://{}/   {signing}\nauthority {}   (of its certificate: have your clients trust it)",
+            stack.http,
+            authority.display()
+        ))?,
+    }
     tokio::spawn(lifecycle::end_on_signal(stack.shutdown.clone()));
     stack.ended().await?;
     Ok(exit::DONE)

@@ -3,6 +3,7 @@
 use super::source::{Mistake, Source};
 use chrono_tz::Tz;
 use nightshift_domain::fleet::{AssessmentMode, Feature, Image, Os, PatchMode};
+use nightshift_domain::patch::RebootSetting;
 use nightshift_domain::window::{InvalidWindow, Window};
 use nightshift_domain::{AvailabilitySetId, RegionName, SubscriptionId, ZoneName};
 use serde::Deserialize;
@@ -120,6 +121,7 @@ pub(super) struct Group {
     pub(super) automatic_updates: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) assessment_mode: AssessmentMode,
+    pub(super) reboot: Option<RebootSetting>,
     pub(super) powered_off: Option<Spanned<u32>>,
 }
 

@@ -141,6 +141,7 @@ impl<'a> Groups<'a> {
             window,
             automatic_updates: group.automatic_updates.as_ref().map(|enabled| *enabled.get_ref()),
             assessment_mode: group.assessment_mode,
+            reboot: group.reboot,
             resource: None,
         })
     }

@@ -98,6 +98,7 @@ mod tests {
             window: None,
             automatic_updates,
             assessment_mode: Default::default(),
+            reboot: None,
             resource: None,
         }
     }

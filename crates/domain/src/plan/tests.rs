@@ -40,6 +40,7 @@ fn fleet(regions: &[(&str, u32, Option<&str>)]) -> Fleet {
                 window: None,
                 automatic_updates: None,
                 assessment_mode: Default::default(),
+                reboot: None,
                 resource: None,
             };
             fleet.vms.insert(id, vm);

@@ -6,7 +6,7 @@ use crate::fleet::{Feature, Vm, Wished};
 use crate::id::{RegionName, RolloutId, SubscriptionId};
 use crate::mind::{Decision, Time};
 use crate::plan::plan;
-use crate::policy::Policy;
+use crate::policy::{Approvals, Policy};
 use crate::refusal::Refusal;
 use crate::rhythm::Rhythm;
 use crate::rollout::{Actor, Ended, PhaseState, Rollout, Status, Turn};
@@ -158,6 +158,13 @@ impl Planner {
         };
         if state != PhaseState::Waiting || rollout.approved.contains(&phase) {
             return Ok(Vec::new());
+        }
+        if rollout.policy.approvals == Approvals::SecondPerson && actor.name == rollout.actor.name {
+            let sentence = format!(
+                "\"{}\" requested rollout \"{id}\": its policy asks for the approval of another person",
+                actor.name
+            );
+            return Err(Refusal::new("SecondPersonNeeded", sentence));
         }
         Ok(wish(Event::PhaseApproved { rollout: id.clone(), phase, actor }))
     }

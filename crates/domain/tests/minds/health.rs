@@ -79,6 +79,7 @@ fn monitor(policy: &str) -> Monitor {
         window: None,
         automatic_updates: None,
         assessment_mode: AssessmentMode::ImageDefault,
+        reboot: None,
         resource: None,
     };
     for event in [Event::TopologyDeclared { topology }, Event::VmRegistered { vm: model }] {

@@ -32,6 +32,39 @@ fn a_phase_waits_for_its_approval() {
 }
 
 #[test]
+fn a_phase_waits_for_a_second_person() {
+    let mut world = two_regions();
+    world.start("one", Policy { approvals: Approvals::SecondPerson, ..policy() });
+    world.run(8, |_, _| Fate::Healthy);
+    let refused = world.planner.approve(&rollout_id("one"), 1, actor()).unwrap_err();
+    assert_eq!(refused.code, "SecondPersonNeeded");
+    assert_eq!(world.rollout("one").tally().healthy, 6);
+    let second = nightshift_domain::rollout::Actor { name: "a second person".into(), ..actor() };
+    let approved = world.planner.approve(&rollout_id("one"), 1, second);
+    world.wish(approved);
+    world.run(8, |_, _| Fate::Healthy);
+    assert_eq!(world.rollout("one").status, Status::Completed { ended: Ended::Passed });
+}
+
+#[test]
+fn a_vms_own_reboot_setting_reaches_its_order_unless_the_rollout_reboots_nobody() {
+    use nightshift_domain::patch::RebootSetting::{self, Always, IfRequired, Never};
+    let orders = |policy_says: RebootSetting| {
+        let own = |name: &str, reboot| nightshift_domain::fleet::Vm { reboot, ..vm(name, 1) };
+        let vms = vec![own("a", Some(Always)), own("b", Some(Never)), own("c", None)];
+        let mut world = World::new(topology(&[], &["a", "b", "c"]), vms);
+        world.start("one", Policy { reboot: policy_says, ..policy() });
+        world.run(10, |_, _| Fate::Healthy);
+        let mut orders: Vec<_> =
+            world.orders().into_iter().map(|(_, order)| (order.vm.to_string(), order.reboot)).collect();
+        orders.sort_by(|one, other| one.0.cmp(&other.0));
+        orders.into_iter().map(|(_, reboot)| reboot).collect::<Vec<_>>()
+    };
+    assert_eq!(orders(IfRequired), [Always, Never, IfRequired]);
+    assert_eq!(orders(Never), [Never, Never, Never]);
+}
+
+#[test]
 fn no_order_touches_a_blackout() {
     let mut world = two_regions();
     let day = |text: &str| text.parse().unwrap();

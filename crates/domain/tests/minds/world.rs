@@ -75,6 +75,7 @@ pub fn vm(region_name: &str, number: usize) -> Vm {
         window: None,
         automatic_updates: None,
         assessment_mode: Default::default(),
+        reboot: None,
         resource: None,
     }
 }

@@ -9,7 +9,7 @@ use nightshift_domain::rhythm::Rhythm;
 
 enumeration! {
     nightshift_domain::policy::OnFailure => OnFailure { Halt = Halt, Continue = Continue }
-    nightshift_domain::policy::Approvals => Approvals { Never = Never, BetweenPhases = BetweenPhases }
+    nightshift_domain::policy::Approvals => Approvals { Never = Never, BetweenPhases = BetweenPhases, SecondPerson = SecondPerson }
     nightshift_domain::policy::PatchChoice => PatchChoice { Latest = Latest, Certified = Certified }
     chrono::Weekday => Weekday {
         Mon = Monday, Tue = Tuesday, Wed = Wednesday, Thu = Thursday, Fri = Friday, Sat = Saturday, Sun = Sunday,

@@ -78,6 +78,7 @@ fn model(placement: Placement) -> Vm {
         window: Some(Window::parse("23:00", "05:30").unwrap()),
         automatic_updates: Some(true),
         assessment_mode: Default::default(),
+        reboot: None,
         resource: None,
     }
 }

@@ -63,11 +63,13 @@ fn vm() -> impl Strategy<Value = Vm> {
     let who = (id(), id(), any::<String>(), id(), placement());
     let assessed = select(vec![AssessmentMode::AutomaticByPlatform, AssessmentMode::ImageDefault]);
     let resource = any::<(String, String)>().prop_map(|(name, body)| Resource { name, body });
-    let own = (option::of(time_zone()), option::of(window()), assessed, option::of(resource));
+    let reboot = select(vec![RebootSetting::IfRequired, RebootSetting::Never, RebootSetting::Always]);
+    let own =
+        (option::of(time_zone()), option::of(window()), assessed, option::of(reboot), option::of(resource));
     let what = (os, image, patch_mode, own);
     (who, what).prop_map(|(who, what)| {
         let (id, subscription, resource_group, region, placement) = who;
-        let (os, image, patch_mode, (time_zone, window, assessment_mode, resource)) = what;
+        let (os, image, patch_mode, (time_zone, window, assessment_mode, reboot, resource)) = what;
         let automatic_updates = None;
         Vm {
             id,
@@ -82,6 +84,7 @@ fn vm() -> impl Strategy<Value = Vm> {
             window,
             automatic_updates,
             assessment_mode,
+            reboot,
             resource,
         }
     })

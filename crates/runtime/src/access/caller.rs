@@ -92,6 +92,7 @@ pub struct Caller {
     name: Option<Arc<str>>,
     grants: Arc<[Grant]>,
     token: Option<Arc<str>>,
+    expires: u64,
 }
 
 /// The token stays out of every log.
@@ -107,16 +108,16 @@ impl fmt::Debug for Caller {
 impl Caller {
     pub(super) fn anybody() -> Self {
         let grants = Arc::from([Grant { role: Role::Admin, scope: Scope::All }]);
-        Self { name: None, grants, token: None }
+        Self { name: None, grants, token: None, expires: 0 }
     }
 
     /// Who asks for what needs nobody's leave.
     pub(super) fn nobody() -> Self {
-        Self { name: None, grants: Arc::from([]), token: None }
+        Self { name: None, grants: Arc::from([]), token: None, expires: 0 }
     }
 
-    pub(super) fn new(name: &str, grants: Vec<Grant>, token: &str) -> Self {
-        Self { name: Some(name.into()), grants: grants.into(), token: Some(token.into()) }
+    pub(super) fn new(name: &str, grants: Vec<Grant>, token: &str, expires: u64) -> Self {
+        Self { name: Some(name.into()), grants: grants.into(), token: Some(token.into()), expires }
     }
 
     /// Who made this request; the layer of [`guard`](super::guard) has put them there.
@@ -127,6 +128,11 @@ impl Caller {
     /// The name, as it goes into the log.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or("somebody at the REST door")
+    }
+
+    /// Their token, and when it ends, in seconds since 1970; none where nobody is told from anybody.
+    pub fn token(&self) -> Option<(&str, u64)> {
+        self.token.as_deref().map(|token| (token, self.expires))
     }
 
     /// As the one who wishes something, for this reason.

@@ -48,23 +48,21 @@ pub struct Wanted {
     pub subscriptions: Option<Vec<SubscriptionId>>,
     /// How long it is good for.
     pub ttl: Duration,
-    /// For whom it is besides Nightshift: Azure's clients ask for the address of the door.
-    pub audiences: Vec<String>,
-    /// The directory that Azure's clients want to read in it (`tid`).
-    pub tenant: Option<String>,
 }
 
 impl Wanted {
     /// A token for this person with one role everywhere.
     pub fn new(name: &str, role: Role, ttl: Duration) -> Self {
-        let roles = vec![role];
-        Self { name: name.to_owned(), roles, subscriptions: None, ttl, audiences: Vec::new(), tenant: None }
+        Self { name: name.to_owned(), roles: vec![role], subscriptions: None, ttl }
     }
 }
 
 impl Issuer {
     /// Its name in tokens (`iss`), and for whom they are (`aud`).
     pub const NAME: &str = "nightshift";
+    /// The directory that Azure's clients want to read in a token (`tid`). Nightshift has none of its own: everybody is of
+    /// this one.
+    pub const TENANT: &str = "6e696768-7473-4869-a674-000000000001";
 
     /// The issuer of this folder; where there is none, one is made.
     pub fn open(folder: &Path) -> Result<Self, IssuerError> {
@@ -107,11 +105,10 @@ impl Issuer {
     pub fn issue(&self, wanted: &Wanted) -> anyhow::Result<String> {
         let header = Header { kid: self.public.common.key_id.clone(), ..Header::new(Algorithm::EdDSA) };
         let now = get_current_timestamp();
-        let audiences: Vec<&str> =
-            [Self::NAME].into_iter().chain(wanted.audiences.iter().map(String::as_str)).collect();
         let mut claims = json!({
             "iss": Self::NAME,
-            "aud": audiences,
+            "aud": Self::NAME,
+            "tid": Self::TENANT,
             "sub": wanted.name,
             "roles": wanted.roles,
             "iat": now,
@@ -120,9 +117,6 @@ impl Issuer {
         });
         if let Some(subscriptions) = &wanted.subscriptions {
             claims["subscriptions"] = json!(subscriptions);
-        }
-        if let Some(tenant) = &wanted.tenant {
-            claims["tid"] = json!(tenant);
         }
         Ok(encode(&header, &claims, &self.key)?)
     }

@@ -100,7 +100,8 @@ impl Verifier {
         };
         let values = claims.get(&self.roles).and_then(texts).unwrap_or_default();
         let grants = values.into_iter().flat_map(|value| self.granted(value, &of_token)).collect();
-        Ok(Caller::new(name, grants, token))
+        let expires = claims.get("exp").and_then(Value::as_u64).unwrap_or_default();
+        Ok(Caller::new(name, grants, token, expires))
     }
 
     /// What one value of the roles' claim grants.

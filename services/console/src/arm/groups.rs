@@ -9,11 +9,11 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use nightshift_domain::SubscriptionId;
 use nightshift_domain::fleet::Vm;
+use nightshift_runtime::access::Issuer;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Nightshift has no directory of its own: everybody is of this tenant.
-pub(super) const TENANT: &str = "6e696768-7473-4869-a674-000000000001";
+const TENANT: &str = Issuer::TENANT;
 
 fn first<'a>(view: &'a View, subscription: &SubscriptionId, group: &str) -> Option<&'a Vm> {
     let (_, id) = view.index.of(subscription, Some(group), None).next()?;

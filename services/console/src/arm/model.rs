@@ -3,17 +3,13 @@
 use super::document;
 use super::document::{at, boolean, list, object, set_if_absent, text};
 use super::error::{ArmError, Result};
+use super::tags::{self, TIME_ZONE_TAG, UPDATE_DOMAIN_TAG, WINDOW_TAG};
 use super::version::Version;
 use crate::view::View;
 use nightshift_domain::fleet::{AssessmentMode, Image, Os, PatchMode, Placement, Resource, Vm, Wished};
-use nightshift_domain::window::Window;
+use nightshift_domain::patch::RebootSetting;
 use nightshift_domain::{AvailabilitySetId, RegionName, SubscriptionId, VmId, ZoneName};
 use serde_json::{Value, json};
-
-/// Tags that say what Azure's document has no place for.
-pub(super) const TIME_ZONE_TAG: &str = "nightshift-time-zone";
-pub(super) const WINDOW_TAG: &str = "nightshift-window";
-pub(super) const UPDATE_DOMAIN_TAG: &str = "nightshift-update-domain";
 
 const LINUX: &str = "properties.osProfile.linuxConfiguration";
 const WINDOWS: &str = "properties.osProfile.windowsConfiguration";
@@ -72,7 +68,7 @@ pub(super) fn read(subject: &Subject, mut document: Value, view: &View) -> Resul
     }
     let known = known.map(|(vm, _)| *vm);
     object(&document, "properties")?;
-    check_tags(&document)?;
+    tags::check(&document)?;
     let os = os(&document, known)?;
     if subject.version.is_limited() && os == Os::Linux && at(&document, &settings(os)).is_some() {
         let sentence = "patchSettings of Linux VMs need API version 2020-12-01 or higher";
@@ -93,10 +89,11 @@ pub(super) fn read(subject: &Subject, mut document: Value, view: &View) -> Resul
         os,
         image: image(&document)?,
         patch_mode,
-        time_zone: time_zone(&document)?,
-        window: window(&document)?,
+        time_zone: tags::time_zone(&document)?,
+        window: tags::window(&document)?,
         automatic_updates,
         assessment_mode: assessment_mode(&document, os, known)?,
+        reboot: reboot(&document, os)?,
         resource: Some(Resource {
             name: known.map_or(subject.name, |vm| vm.name()).to_owned(),
             body: kept(document),
@@ -196,7 +193,7 @@ fn placement(
         ([zone], None) => Ok((Placement::Zone(zone_of(zone, view, region)?), false)),
         ([], Some(set)) => {
             let set = availability_set(subject, set, view, region)?;
-            let tag = tag(document, UPDATE_DOMAIN_TAG)?;
+            let tag = tags::tag(document, UPDATE_DOMAIN_TAG)?;
             let domain = tag.map(|text| {
                 let wrong = format!("tag {UPDATE_DOMAIN_TAG} = '{text}': it is a number from 0 to 19");
                 let domain = text.parse().ok().filter(|domain| *domain < 20);
@@ -329,6 +326,18 @@ fn assessment_mode(document: &Value, os: Os, known: Option<&Vm>) -> Result<Asses
     })
 }
 
+/// Whether the VM may be rebooted, where its document says so.
+fn reboot(document: &Value, os: Os) -> Result<Option<RebootSetting>> {
+    let path = format!("{}.automaticByPlatformSettings.rebootSetting", settings(os));
+    let named = one_of(document, &path, &["Unknown", "IfRequired", "Never", "Always"])?;
+    Ok(named.and_then(|name| match name {
+        "IfRequired" => Some(RebootSetting::IfRequired),
+        "Never" => Some(RebootSetting::Never),
+        "Always" => Some(RebootSetting::Always),
+        _ => None,
+    }))
+}
+
 /// The name, of these, that a document gives.
 fn one_of(document: &Value, path: &str, names: &[&'static str]) -> Result<Option<&'static str>> {
     let Some(given) = text(document, path)? else { return Ok(None) };
@@ -349,42 +358,8 @@ fn check_settings(document: &Value, os: Os, mode: PatchMode) -> Result<()> {
             format!("automaticByPlatformSettings need patchMode AutomaticByPlatform; it is {mode:?}");
         return Err(ArmError::invalid(&by_platform, sentence));
     }
-    one_of(document, &format!("{by_platform}.rebootSetting"), &["Unknown", "IfRequired", "Never", "Always"])?;
     boolean(document, &format!("{by_platform}.bypassPlatformSafetyChecksOnUserSchedule"))?;
     Ok(())
-}
-
-fn check_tags(document: &Value) -> Result<()> {
-    let wrong = object(document, "tags")?.and_then(|tags| tags.iter().find(|(_, value)| !value.is_string()));
-    match wrong {
-        None => Ok(()),
-        Some((name, value)) => {
-            Err(ArmError::invalid("tags", format!("tag {name} = {value}: it must be a string")))
-        }
-    }
-}
-
-fn tag<'a>(document: &'a Value, name: &str) -> Result<Option<&'a str>> {
-    let tags = object(document, "tags")?;
-    // Azure's tags have no case.
-    let found = tags.and_then(|tags| tags.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
-    Ok(found.and_then(|(_, value)| value.as_str()))
-}
-
-fn time_zone(document: &Value) -> Result<Option<chrono_tz::Tz>> {
-    let wrong = |name: &str| {
-        let sentence =
-            format!("tag {TIME_ZONE_TAG} = '{name}' is not an IANA time zone, as Europe/Amsterdam is");
-        ArmError::invalid("tags", sentence)
-    };
-    tag(document, TIME_ZONE_TAG)?.map(|name| name.parse().map_err(|_| wrong(name))).transpose()
-}
-
-fn window(document: &Value) -> Result<Option<Window>> {
-    let Some(given) = tag(document, WINDOW_TAG)? else { return Ok(None) };
-    let wrong = |why: String| ArmError::invalid("tags", format!("tag {WINDOW_TAG} = '{given}': {why}"));
-    let (start, end) = given.split_once('-').ok_or_else(|| wrong("write 22:00-06:00".into()))?;
-    Window::parse(start.trim(), end.trim()).map(Some).map_err(|error| wrong(error.to_string()))
 }
 
 /// The document of a VM that was declared otherwise: what a person would have put.

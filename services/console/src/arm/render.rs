@@ -37,7 +37,12 @@ pub(super) fn owned(vm: &Vm) -> Value {
     }
     let family = if vm.os == Os::Linux { "Linux" } else { "Windows" };
     set_if_absent(&mut document, "properties.storageProfile.osDisk.osType", json!(family));
+    // Azure's clients send back what they read, and let nobody send a disk without it.
+    set_if_absent(&mut document, "properties.storageProfile.osDisk.createOption", json!("FromImage"));
     set_if_absent(&mut document, &format!("{}.patchMode", settings(vm.os)), json!(patch_mode(vm.patch_mode)));
+    let own = vm.reboot.map(|reboot| format!("{reboot:?}"));
+    let path = format!("{}.automaticByPlatformSettings.rebootSetting", settings(vm.os));
+    own.into_iter().for_each(|own| set_if_absent(&mut document, &path, json!(own)));
     let assessed = match vm.assessment_mode {
         AssessmentMode::AutomaticByPlatform => "AutomaticByPlatform",
         AssessmentMode::ImageDefault => "ImageDefault",

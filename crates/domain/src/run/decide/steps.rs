@@ -7,6 +7,7 @@ use crate::health::Baseline;
 use crate::id::{OrderId, VmId};
 use crate::layout::{Member, Step};
 use crate::mind::Time;
+use crate::patch::RebootSetting;
 use crate::policy::Policy;
 use crate::run::Standing;
 use crate::run::time_limits::baseline_overdue;
@@ -195,7 +196,7 @@ impl Run {
             vm: vm.clone(),
             not_after,
             deadline: not_after + policy.longest_work,
-            reboot: policy.reboot,
+            reboot: ask.fleet.vms.get(vm).map_or(policy.reboot, |vm| reboot(policy.reboot, vm.reboot)),
             selection,
             signature: None,
         }
@@ -215,5 +216,13 @@ impl Run {
             reason = "a hyphenated UUID is hex digits with dashes inside: an identifier"
         )]
         OrderId::new(id).expect("a UUID is an identifier")
+    }
+}
+
+/// The nearest statement counts: the VM's own. But a rollout that reboots nobody reboots nobody (REQUIREMENTS.md A10).
+fn reboot(policy: RebootSetting, own: Option<RebootSetting>) -> RebootSetting {
+    match (policy, own) {
+        (RebootSetting::Never, _) | (_, None) => policy,
+        (_, Some(own)) => own,
     }
 }
