@@ -19,7 +19,8 @@ export function Timeline({ id }) {
   if (error?.status === 404) return html`<section class="empty"><h1>Nothing to look back at</h1><p>${error.message}. A timeline begins with the first rollout.</p></section>`;
   if (error && !data) return html`<${Trouble} error=${error} what="The timeline" />`;
   if (!data) return html`<${Asking} what="the timeline" />`;
-  const span = { from: Date.parse(data.from), to: Math.max(Date.parse(data.to), Date.parse(data.from) + HOUR) };
+  // The moment after it was asked for: before it, there was nothing to look at.
+  const span = { from: Date.parse(data.from) + 1, to: Math.max(Date.parse(data.to), Date.parse(data.from) + HOUR) };
   return html`
     <h1>Timeline of ${data.rollout}</h1>
     <${Others} view="timeline" chosen=${data.rollout} />

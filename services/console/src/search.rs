@@ -51,7 +51,10 @@ impl Filter {
                 Ok(Term::Key(*key, patterns))
             }
         };
-        Ok(Self(text.split_whitespace().map(term).collect::<Result<_, _>>()?))
+        let mut terms: Vec<Term> = text.split_whitespace().map(term).collect::<Result<_, _>>()?;
+        // What is cheap to ask rules most machines out.
+        terms.sort_by_key(|term| matches!(term, Term::Key(..)));
+        Ok(Self(terms))
     }
 
     /// Whether everything fits, and so nobody has to be looked at.

@@ -14,7 +14,8 @@ const VMS: usize = 100_000;
 const REGIONS: usize = 60;
 
 /// Whatever is touched answers in a moment, and the first view is small.
-#[tokio::test(flavor = "multi_thread")]
+// As the services have in processes of their own, they have threads here: a mind that thinks keeps no page waiting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_hundred_thousand_machines_are_as_quick_as_a_hundred() {
     let _alone = script::alone().await;
     let folder = tempfile::tempdir().unwrap();
