@@ -1,9 +1,10 @@
-//! The agent with real dnf, real zypper and real rpm, on sandboxed machines.
+//! The agent with real apt, dnf and zypper on sandboxed machines.
 //!
 //! Needs root and what `cargo xtask tools` installs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod deaths;
 mod dnf;
 mod machine;
 mod zypper;
