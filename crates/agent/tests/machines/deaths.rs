@@ -141,7 +141,10 @@ fn said_to_be_half_done(machine: &Machine, manager: Manager) {
     let half_done = machine.half_done();
     assert!(half_done.iter().any(|name| name == SLOW), "{manager:?}: {half_done:?}");
     let sound = machine.doctor("DatabaseSound");
-    assert!(sound.state == RequirementState::AtRisk && sound.sentence.contains(SLOW), "{manager:?}: {sound:?}");
+    assert!(
+        sound.state == RequirementState::AtRisk && sound.sentence.contains(SLOW),
+        "{manager:?}: {sound:?}"
+    );
 }
 
 fn check(machine: &Machine, manager: Manager, result: &InstallReport, death: Death, what: &str) {

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod deaths;
-mod dnf;
+mod locks;
 mod machine;
-mod zypper;
+mod native;
+mod rpm;
+mod sources;
