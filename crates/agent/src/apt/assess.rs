@@ -174,7 +174,7 @@ async fn simulate(apt: &Apt, options: &[String]) -> Result<Simulation, BackEndEr
     // Not dist-upgrade, which removes packages; not upgrade alone, which keeps back what needs a new one.
     arguments.extend(["upgrade", "--with-new-pkgs"]);
     let output = apt.programs.read("apt-get", &arguments, READING).await?;
-    Ok(Simulation::read(&output.out))
+    Simulation::whole(&output.out).map_err(BackEndError)
 }
 
 async fn policies(apt: &Apt, options: &[String], names: Vec<&str>) -> Result<Vec<Policy>, BackEndError> {

@@ -52,6 +52,20 @@ impl Step {
 }
 
 impl Simulation {
+    /// Of a whole answer, which ends with a count: an answer without one would seem to say that nothing is lacking.
+    pub(super) fn whole(text: &str) -> Result<Self, String> {
+        let counts = |line: &str| {
+            let of_apt_2 = line.contains(" upgraded, ") && line.contains(" newly installed, ");
+            let of_apt_3 = line.trim_start().starts_with("Upgrading: ") && line.contains(", Installing: ");
+            of_apt_2 || of_apt_3
+        };
+        if text.lines().any(counts) {
+            return Ok(Self::read(text));
+        }
+        let quoted: String = text.trim().chars().take(80).collect();
+        Err(format!("apt-get answered with something that is no simulation: {quoted:?}"))
+    }
+
     pub(super) fn read(text: &str) -> Self {
         let mut simulation = Self::default();
         let mut names = None;
@@ -214,6 +228,18 @@ impl Database {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_simulation_ends_with_a_count() {
+        let apt_3 = "Summary:\n  Upgrading: 0, Installing: 0, Removing: 0, Not Upgrading: 3\n";
+        let apt_2 = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
+        assert!([apt_2, apt_3].into_iter().all(|text| Simulation::whole(text).is_ok()));
+        for text in
+            ["", "<html>Sign in</html>", "Inst fx-sec [1.0] (1.1 Debian-Security:12/stable-security [all])\n"]
+        {
+            assert!(Simulation::whole(text).unwrap_err().contains("no simulation"), "{text}");
+        }
+    }
 
     /// Recorded on Debian 12 (apt 2.6), the last three lines on machines with more sources.
     const UPGRADE: &str = "\
