@@ -3,7 +3,10 @@
 use crate::demo::binary;
 use crate::real_run::{alone, open_folder, prepare, runtime};
 use nightshift_cli::arguments::Servers;
+use nightshift_cli::clients;
+use nightshift_cli::real_fleet::RealFleet;
 use nightshift_cli::stack::{Listen, Stack};
+use nightshift_domain::fleet::Feature;
 use nightshift_runtime::Clock;
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -45,6 +48,11 @@ fn a_person_asks_what_a_machine_lacks_and_it_looks_itself() {
         let stack =
             Stack::start(folder.path().join("services"), Clock::system(), Listen::free()).await.unwrap();
         fleet.go_live(&stack.servers, stack.agents).await.unwrap();
+        // On demand is a feature of its own, which is registered while all is running.
+        let mut declared = RealFleet::declared().unwrap();
+        declared.features.push(("real".parse().unwrap(), Feature::InGuestPatchVMPreview));
+        let fleet = clients::fleet(&stack.servers).await;
+        fleet.unwrap().declare_fleet(declared.request()).await.unwrap();
         stack
     });
     for (vm, manager) in ASKED {
