@@ -63,7 +63,7 @@ impl Apt {
         let format = "-f=${Package}\\t${Architecture}\\t${Version}\\t${db:Status-Status}\\n";
         let listed = self.programs.read("dpkg-query", &[&folder, "-W", format], READING).await?;
         let native = self.programs.read("dpkg", &["--print-architecture"], READING).await?;
-        Ok(parse::Database::read(&listed.out, native.out.trim()))
+        parse::Database::read(&listed.out, native.out.trim()).map_err(BackEndError)
     }
 }
 

@@ -44,6 +44,8 @@ fn complaints(text: &str) -> Vec<String> {
 
 /// The whole assessment.
 pub(super) async fn assess(apt: &Apt) -> Result<Assessment, BackEndError> {
+    // The judge of every install: if nobody can read it, nothing is to be begun.
+    apt.database().await?;
     let everything = simulate(apt, &[]).await?;
     let security = simulate(apt, &pinned(apt)).await?;
     let held = held(apt).await?;

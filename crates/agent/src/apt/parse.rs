@@ -186,12 +186,15 @@ struct Entry {
 
 impl Database {
     /// Of `dpkg-query` lines `NAME<TAB>ARCHITECTURE<TAB>VERSION<TAB>STATUS`. A name without an architecture is that
-    /// of the machine's own.
-    pub(super) fn read(text: &str, native: &str) -> Self {
+    /// of the machine's own. What is no such line is an error: everything would seem to be missing.
+    pub(super) fn read(text: &str, native: &str) -> Result<Self, String> {
         let mut entries = BTreeMap::new();
         for line in text.lines() {
             let [name, architecture, version, status] = line.split('\t').collect::<Vec<_>>()[..] else {
-                continue;
+                let quoted: String = line.chars().take(80).collect();
+                return Err(format!(
+                    "dpkg-query answered with something that is no list of packages: {quoted:?}"
+                ));
             };
             let entry = Entry { version: version.to_owned(), status: status.to_owned() };
             if architecture == native || architecture == "all" {
@@ -199,7 +202,7 @@ impl Database {
             }
             entries.insert(format!("{name}:{architecture}"), entry);
         }
-        Self { entries }
+        Ok(Self { entries })
     }
 
     /// Packages that are neither installed nor removed, each with its state.
@@ -334,7 +337,8 @@ libc6:i386:
     fn only_the_wanted_version_fully_installed_counts() {
         let text = "a\tall\t1.1\tinstalled\nb\tall\t1.1\thalf-configured\nc\tamd64\t1.0\tinstalled\n\
             d\ti386\t2.0\tinstalled\n";
-        let database = Database::read(text, "amd64");
+        assert!(Database::read("<html>\n", "amd64").unwrap_err().contains("<html>"));
+        let database = Database::read(text, "amd64").unwrap();
         let standing =
             |name: &str| database.standing(&Package { name: name.to_owned(), version: "1.1".into() });
         assert_eq!(standing("a"), Standing::Installed);
