@@ -4,14 +4,15 @@
 mod assess;
 mod debian;
 mod install;
-mod lock;
 mod native;
 mod parse;
 
 use crate::back_end::{BackEnd, BackEndError, Package, PlanError, Running, Said, Standing};
 use crate::config::Config;
+use crate::engine::what_runs;
 use crate::host::Host;
 use crate::programs::{self, Programs};
+use crate::record_lock;
 use async_trait::async_trait;
 use nightshift_domain::patch::Assessment;
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use std::time::Duration;
 
 /// How long something that only reads may take.
 const READING: Duration = Duration::from_secs(300);
+/// Held by whoever works with the package database.
+const LOCKS: [&str; 2] = ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"];
 
 /// apt and dpkg of this machine.
 #[derive(Debug)]
@@ -60,7 +63,7 @@ impl Apt {
         let format = "-f=${Package}\\t${Architecture}\\t${Version}\\t${db:Status-Status}\\n";
         let listed = self.programs.read("dpkg-query", &[&folder, "-W", format], READING).await?;
         let native = self.programs.read("dpkg", &["--print-architecture"], READING).await?;
-        Ok(parse::Database::read(&listed.out, native.out.trim()))
+        parse::Database::read(&listed.out, native.out.trim()).map_err(BackEndError)
     }
 }
 
@@ -90,8 +93,8 @@ impl BackEnd for Apt {
         debian::asks_for_reboot(package)
     }
 
-    fn lock_holder(&self) -> Option<String> {
-        lock::holder(self.host.root())
+    async fn lock_holder(&self) -> Option<String> {
+        LOCKS.iter().find_map(|lock| record_lock::holder(&self.host.path(lock))).map(what_runs)
     }
 
     async fn half_done(&self) -> Result<Vec<String>, BackEndError> {

@@ -110,7 +110,7 @@ pub trait BackEnd: Send + Sync + 'static {
     }
 
     /// Who holds the package database at the moment, for people; `None` if nobody does, or that cannot be told.
-    fn lock_holder(&self) -> Option<String> {
+    async fn lock_holder(&self) -> Option<String> {
         None
     }
 

@@ -106,6 +106,14 @@ impl BackEnd for Dnf {
         Ok(Database::read(&self.programs).await?.half_done())
     }
 
+    async fn lock_holder(&self) -> Option<String> {
+        self.locks().await.ok()?.holder()
+    }
+
+    async fn native_updates(&self) -> Result<Option<String>, BackEndError> {
+        self.units.on(&self.programs).await
+    }
+
     async fn repair(&self) -> Result<(), BackEndError> {
         self.locks().await?.free().await;
         if Database::read(&self.programs).await?.duplicates().next().is_some() {

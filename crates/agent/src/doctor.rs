@@ -15,13 +15,18 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// Looks at everything; changes nothing but the package manager's lists of what the sources have.
 pub async fn examine(back_end: &dyn BackEnd, config: Option<&Config>) -> Vec<Requirement> {
-    let warnings = back_end.refresh().await;
+    let holder = back_end.lock_holder().await;
+    let warnings = match &holder {
+        None => back_end.refresh().await,
+        // A package manager that waits for another's lock would keep whoever asks waiting.
+        Some(holder) => vec![format!("not asked while {holder} holds the package database")],
+    };
     let assessed = back_end.assess().await;
     let state_dir = config.and_then(Config::state_folder);
     let mut found = of_package_manager(back_end, &warnings, assessed.as_ref());
     found.extend(of_machine(back_end, state_dir.as_deref(), &Welcomed::default()));
     found.push(native_updates_off(back_end.native_updates().await));
-    found.push(lock_free(back_end.lock_holder()));
+    found.push(lock_free(holder));
     found.push(database_sound(back_end).await);
     found.push(no_reboot_due(back_end).await);
     if let Some(config) = config {

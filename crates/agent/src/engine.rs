@@ -7,6 +7,7 @@ mod newest;
 mod pace;
 mod plan;
 mod reboot;
+mod reckoning;
 #[cfg(test)]
 mod tests;
 mod watchdog;
@@ -24,12 +25,12 @@ use crate::report::Body;
 use crate::spool::Spool;
 use crate::store::{Secrecy, Store, StoreError};
 use crate::welcomed::Welcomed;
-use nightshift_clock::Clock;
+use nightshift_clock::{Clock, Reckoning};
 use nightshift_domain::agent::{InstallReport, RefusedOrder};
 use nightshift_domain::event::Order;
 use nightshift_domain::patch::{Assessment, RebootStatus};
 use nightshift_domain::{OrderId, VmId};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Remembers that native automatic updates were reported as off.
 const ENABLED: &str = "enabled";
@@ -46,6 +47,7 @@ pub struct Engine {
     newest: Newest,
     stuck: Stuck,
     welcomed: Welcomed,
+    reckoning: Mutex<Reckoning>,
 }
 
 /// What ends an order's work from outside of it.
@@ -71,7 +73,8 @@ impl Engine {
     ) -> Result<Self, StoreError> {
         let journal = Journal::open(store.clone(), clock.now())?;
         let (newest, stuck, welcomed) = Default::default();
-        Ok(Self { vm, back_end, clock, timings, store, journal, spool, newest, stuck, welcomed })
+        let reckoning = Mutex::new(clock.reckoning());
+        Ok(Self { vm, back_end, clock, timings, store, journal, spool, newest, stuck, welcomed, reckoning })
     }
 
     /// Where the orders that arrive are to be noted: the one that is under way gives way to a newer one.
@@ -183,6 +186,7 @@ impl Engine {
     /// Works until the order is over. Whatever the machine cannot do ends it with that sentence; only what keeps
     /// the journal from being written stops the agent.
     async fn work(&self, mut record: Record) -> Result<(), EngineError> {
+        self.reckon();
         while record.is_open() {
             let order = record.order.clone();
             record = match self.step(record).await {
@@ -229,11 +233,14 @@ impl Engine {
     /// Another program may hold the package manager for hours: not longer than the order lasts. What an install of
     /// ours left is repaired even after that.
     async fn repair(&self, order: &Order) -> Result<(), EngineError> {
-        let until = order.deadline.max(self.clock.now() + self.longest_package());
+        let until = order.deadline.max(self.now() + self.longest_package());
         tokio::select! {
             result = self.back_end.repair() => Ok(result?),
-            () = self.clock.sleep_until(until) => {
-                Err(BackEndError::new("the package manager was busy until the order's deadline").into())
+            () = self.sleep_until(until) => {
+                let holder = self.back_end.lock_holder().await;
+                let holder = holder.map(|holder| format!(": {holder} holds its database")).unwrap_or_default();
+                let why = format!("the package manager was busy until the order's deadline{holder}");
+                Err(BackEndError(why).into())
             }
         }
     }

@@ -21,6 +21,7 @@ pub mod journal;
 mod lookout;
 pub mod probes;
 mod programs;
+mod record_lock;
 pub mod report;
 mod requirements;
 mod rpm;

@@ -3,14 +3,14 @@
 mod database;
 mod locks;
 mod repair;
-mod scriptlets;
 mod version;
+mod words;
 
 pub(crate) use database::Database;
 pub(crate) use locks::Locks;
 pub(crate) use repair::remove_older;
-pub(crate) use scriptlets::{failures, warnings};
 pub(crate) use version::{Evr, is_name};
+pub(crate) use words::{failures, warnings};
 
 use crate::back_end::{BackEndError, Package};
 use crate::programs::Programs;

@@ -39,12 +39,7 @@ impl Units {
         }
         for name in self.names {
             let enabled = self.state(programs, "is-enabled", name).await?;
-            // A static unit is started by others (packagekit by D-Bus): only a mask keeps it off.
-            let verb = match enabled.as_str() {
-                "enabled" | "enabled-runtime" => "disable",
-                "static" | "indirect" => "mask",
-                _ => continue,
-            };
+            let Some(verb) = turned_off_by(&enabled) else { continue };
             let active = self.state(programs, "is-active", name).await? == "active";
             self.keep(name, Before { enabled, active })?;
             programs.read("systemctl", &[verb, name], SYSTEMCTL).await?;
@@ -53,6 +48,20 @@ impl Units {
             }
         }
         Ok(())
+    }
+
+    /// Which of them are on, for people; `None` if none is.
+    pub(crate) async fn on(&self, programs: &Programs) -> Result<Option<String>, BackEndError> {
+        let mut on = Vec::new();
+        if is_installed("systemctl") {
+            for name in self.names {
+                let enabled = self.state(programs, "is-enabled", name).await?;
+                if turned_off_by(&enabled).is_some() {
+                    on.push(format!("{name} is {enabled}"));
+                }
+            }
+        }
+        Ok((!on.is_empty()).then(|| on.join(", ")))
     }
 
     /// Makes each what it was. Asked again it does nothing.
@@ -94,5 +103,15 @@ impl Units {
 
     fn failed(&self, error: &std::io::Error) -> BackEndError {
         BackEndError(format!("{}: {error}", self.kept.display()))
+    }
+}
+
+/// What turns a unit off that `systemctl is-enabled` calls this; `None` if it is off, or not there.
+fn turned_off_by(enabled: &str) -> Option<&'static str> {
+    match enabled {
+        "enabled" | "enabled-runtime" => Some("disable"),
+        // Started by others (packagekit by D-Bus): only a mask keeps it off.
+        "static" | "indirect" => Some("mask"),
+        _ => None,
     }
 }

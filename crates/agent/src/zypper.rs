@@ -100,6 +100,16 @@ impl BackEnd for Zypper {
         Ok(Database::read(&self.programs).await?.half_done())
     }
 
+    async fn lock_holder(&self) -> Option<String> {
+        self.locks().await.ok()?.holder()
+    }
+
+    async fn native_updates(&self) -> Result<Option<String>, BackEndError> {
+        let units = self.units.on(&self.programs).await?;
+        let on: Vec<String> = units.into_iter().chain(native::still_on(self)?).collect();
+        Ok((!on.is_empty()).then(|| on.join(", ")))
+    }
+
     async fn repair(&self) -> Result<(), BackEndError> {
         self.locks().await?.free().await;
         let before = Database::read(&self.programs).await?;

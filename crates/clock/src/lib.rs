@@ -22,6 +22,8 @@ enum Kind {
 #[derive(Debug)]
 struct Fast {
     now: DateTime<Utc>,
+    /// How much fleet time has passed, whatever the clock was set to.
+    passed: Duration,
     read: Instant,
     factor: u32,
 }
@@ -41,7 +43,8 @@ impl Clock {
     /// runtime it is made in runs.
     pub fn fast(start: DateTime<Utc>, factor: u32) -> Self {
         let factor = factor.max(1);
-        let fast = Arc::new(Mutex::new(Fast { now: start, read: Instant::now(), factor }));
+        let fast =
+            Arc::new(Mutex::new(Fast { now: start, passed: Duration::zero(), read: Instant::now(), factor }));
         let ticking = Arc::downgrade(&fast);
         tokio::spawn(async move {
             while let Some(fast) = ticking.upgrade() {
@@ -70,34 +73,56 @@ impl Clock {
         }
     }
 
-    /// Waits for so much fleet time.
+    /// Sets a fast clock, as people and time servers set a machine's: it leaps, and no time passes by that. The machine's
+    /// own clock stays as it is.
+    pub fn set(&self, now: DateTime<Utc>) {
+        if let Kind::Fast { fast, .. } = &self.0 {
+            stride(fast).now = now;
+        }
+    }
+
+    /// From now on time is reckoned as well as read.
+    pub fn reckoning(&self) -> Reckoning {
+        let passed = match &self.0 {
+            Kind::System => Duration::zero(),
+            Kind::Fast { fast, .. } => stride(fast).passed,
+        };
+        Reckoning { clock: self.clone(), began: self.now(), passed, counted: Instant::now() }
+    }
+
+    /// Waits for so much fleet time, whatever the clock is set back to meanwhile.
     pub async fn sleep(&self, duration: Duration) {
-        self.sleep_until(self.now() + duration).await;
+        let reckoning = self.reckoning();
+        reckoning.sleep_until(reckoning.began + duration).await;
     }
 
     /// Waits until the fleet's time is `moment`; at once if it already is.
     pub async fn sleep_until(&self, moment: DateTime<Utc>) {
+        while self.nap(moment - self.now()).await {}
+    }
+
+    /// Naps for a part of what is left; returns whether anything is.
+    async fn nap(&self, left: Duration) -> bool {
         // A clock may be set, or stride shorter than the machine's: so look again and again.
         const LONGEST_NAP: RealDuration = RealDuration::from_secs(60);
-        loop {
-            let Ok(left) = (moment - self.now()).to_std() else { return };
-            if left.is_zero() {
-                return;
-            }
-            let nap = (left / self.factor()).max(RealDuration::from_millis(1));
-            let nap = tokio::time::sleep(nap.min(LONGEST_NAP));
-            match &self.0 {
-                Kind::System => nap.await,
-                Kind::Fast { speed, .. } => {
-                    let mut speed = speed.subscribe();
-                    tokio::select! {
-                        () = nap => {}
-                        // The sender is kept by the clock itself.
-                        _ = speed.changed() => {}
-                    }
+        let left = left.to_std().unwrap_or_default();
+        if left.is_zero() {
+            return false;
+        }
+        let nap = (left / self.factor()).max(RealDuration::from_millis(1));
+        let nap = tokio::time::sleep(nap.min(LONGEST_NAP));
+        match &self.0 {
+            Kind::System => nap.await,
+            Kind::Fast { speed, .. } => {
+                let mut speed = speed.subscribe();
+                tokio::select! {
+                    () = nap => {}
+                    // The sender is kept by the clock itself.
+                    _ = speed.changed() => {}
                 }
             }
         }
+        true
     }
 
     /// How many times as fast as the machine's clock this one runs.
@@ -109,12 +134,42 @@ impl Clock {
     }
 }
 
+/// The time since one moment, read from the clock and counted besides, whichever is later: a clock that is set back makes
+/// nothing last longer. One that is set forward is believed.
+#[derive(Debug, Clone)]
+pub struct Reckoning {
+    clock: Clock,
+    began: DateTime<Utc>,
+    /// What a fast clock had counted by then.
+    passed: Duration,
+    /// What the kernel counts since (CLOCK_MONOTONIC).
+    counted: Instant,
+}
+
+impl Reckoning {
+    /// Now, by the clock or by what was counted.
+    pub fn now(&self) -> DateTime<Utc> {
+        let counted = match &self.clock.0 {
+            Kind::System => Duration::from_std(self.counted.elapsed()).unwrap_or(Duration::zero()),
+            Kind::Fast { fast, .. } => stride(fast).passed - self.passed,
+        };
+        self.clock.now().max(self.began + counted)
+    }
+
+    /// Waits until it is `moment` by this reckoning; at once if it already is.
+    pub async fn sleep_until(&self, moment: DateTime<Utc>) {
+        while self.clock.nap(moment - self.now()).await {}
+    }
+}
+
 fn stride(fast: &Mutex<Fast>) -> MutexGuard<'_, Fast> {
     let mut fast = lock(fast);
     let elapsed = fast.read.elapsed();
     fast.read = Instant::now();
     let counted = elapsed.min(LONGEST_STRIDE) * fast.factor;
-    fast.now += Duration::from_std(counted).unwrap_or(Duration::zero());
+    let counted = Duration::from_std(counted).unwrap_or(Duration::zero());
+    fast.now += counted;
+    fast.passed += counted;
     fast
 }
 
@@ -126,6 +181,20 @@ fn lock(fast: &Mutex<Fast>) -> MutexGuard<'_, Fast> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_makes_no_reckoning_longer_and_one_that_is_set_forward_is_believed() {
+        let start: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+        let clock = Clock::fast(start, 5760);
+        let reckoning = clock.reckoning();
+        clock.set(start - Duration::days(1));
+        reckoning.sleep_until(start + Duration::minutes(10)).await;
+        assert!(clock.now() < start, "{}", clock.now());
+        clock.set(start + Duration::days(1));
+        assert!(reckoning.now() >= start + Duration::days(1));
+        let reckoning = Clock::system().reckoning();
+        assert!(reckoning.now() >= reckoning.began && reckoning.now() <= Utc::now() + Duration::seconds(1));
+    }
 
     #[tokio::test]
     async fn a_fast_clock_runs_fast_but_never_leaps() {

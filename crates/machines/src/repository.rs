@@ -57,7 +57,11 @@ fn newer() -> Vec<Package> {
     let asks_for_a_reboot = "mkdir -p \"$DPKG_ROOT/run\"\n\
         echo '*** System restart required ***' > \"$DPKG_ROOT/run/reboot-required\"\n\
         echo fx-kernel >> \"$DPKG_ROOT/run/reboot-required.pkgs\"";
-    let takes_time = "sleep \"$(cat \"$DPKG_ROOT/etc/fx-slow-seconds\" 2>/dev/null || echo 0)\"";
+    // For as long as its file says, and for as long as it is held.
+    let takes_time = "mkdir -p \"$DPKG_ROOT/run\"; echo once >> \"$DPKG_ROOT/run/fx-slow-started\"\n\
+        echo once >> \"$DPKG_ROOT/var/log/fx-slow-runs\"\n\
+        sleep \"$(cat \"$DPKG_ROOT/etc/fx-slow-seconds\" 2>/dev/null || echo 0)\"\n\
+        while [ -e \"$DPKG_ROOT/etc/fx-slow-hold\" ]; do sleep 0.05; done";
     vec![
         package("security", "fx-sec", "1.1"),
         package("updates", "fx-plain", "1.1"),

@@ -58,8 +58,10 @@ const IMPORTANT: Option<(&str, &str, bool)> = Some(("security", "Important", fal
 fn newer() -> Vec<Package> {
     let package = |name, advisory| Package { name, version: "1.1", advisory, ..Package::default() };
     let unless_told = "[ -e /etc/fx-fail-ok ] || { echo boom >&2; exit 1; }";
-    let takes_time =
-        "echo once >> /run/fx-slow-started; sleep \"$(cat /etc/fx-slow-seconds 2>/dev/null || echo 0)\"";
+    // For as long as its file says, and for as long as it is held.
+    let takes_time = "echo once >> /run/fx-slow-started; echo once >> /var/log/fx-slow-runs\n\
+        sleep \"$(cat /etc/fx-slow-seconds 2>/dev/null || echo 0)\"\n\
+        while [ -e /etc/fx-slow-hold ]; do sleep 0.05; done";
     vec![
         package("fx-sec", IMPORTANT),
         package("fx-plain", BUG),

@@ -7,6 +7,7 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod assess;
 mod demo;
 mod five;
 mod health;

@@ -77,7 +77,10 @@ impl Bench {
         // From the next boot on; but its condition keeps it still, because nobody configured it.
         assert!(self.enabled());
         assert!(!self.has(CONFIG));
-        assert!(self.sh(&format!("cat {UNIT}")).contains(&format!("ConditionPathExists={CONFIG}\n")));
+        let unit = self.sh(&format!("cat {UNIT}"));
+        assert!(unit.contains(&format!("ConditionPathExists={CONFIG}\n")));
+        // Stopping the agent must not end what installs.
+        assert!(unit.contains("\nKillMode=process\n"), "{unit}");
         let verified = self.machine.exec(&["systemd-analyze", "verify", UNIT]).unwrap();
         let said = String::from_utf8_lossy(&verified.stderr);
         let about_us: Vec<&str> = said.lines().filter(|line| line.contains("nightshift")).collect();

@@ -44,6 +44,8 @@ fn complaints(text: &str) -> Vec<String> {
 
 /// The whole assessment.
 pub(super) async fn assess(apt: &Apt) -> Result<Assessment, BackEndError> {
+    // The judge of every install: if nobody can read it, nothing is to be begun.
+    apt.database().await?;
     let everything = simulate(apt, &[]).await?;
     let security = simulate(apt, &pinned(apt)).await?;
     let held = held(apt).await?;
@@ -174,7 +176,7 @@ async fn simulate(apt: &Apt, options: &[String]) -> Result<Simulation, BackEndEr
     // Not dist-upgrade, which removes packages; not upgrade alone, which keeps back what needs a new one.
     arguments.extend(["upgrade", "--with-new-pkgs"]);
     let output = apt.programs.read("apt-get", &arguments, READING).await?;
-    Ok(Simulation::read(&output.out))
+    Simulation::whole(&output.out).map_err(BackEndError)
 }
 
 async fn policies(apt: &Apt, options: &[String], names: Vec<&str>) -> Result<Vec<Policy>, BackEndError> {

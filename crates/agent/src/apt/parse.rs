@@ -52,6 +52,20 @@ impl Step {
 }
 
 impl Simulation {
+    /// Of a whole answer, which ends with a count: an answer without one would seem to say that nothing is lacking.
+    pub(super) fn whole(text: &str) -> Result<Self, String> {
+        let counts = |line: &str| {
+            let of_apt_2 = line.contains(" upgraded, ") && line.contains(" newly installed, ");
+            let of_apt_3 = line.trim_start().starts_with("Upgrading: ") && line.contains(", Installing: ");
+            of_apt_2 || of_apt_3
+        };
+        if text.lines().any(counts) {
+            return Ok(Self::read(text));
+        }
+        let quoted: String = text.trim().chars().take(80).collect();
+        Err(format!("apt-get answered with something that is no simulation: {quoted:?}"))
+    }
+
     pub(super) fn read(text: &str) -> Self {
         let mut simulation = Self::default();
         let mut names = None;
@@ -172,12 +186,15 @@ struct Entry {
 
 impl Database {
     /// Of `dpkg-query` lines `NAME<TAB>ARCHITECTURE<TAB>VERSION<TAB>STATUS`. A name without an architecture is that
-    /// of the machine's own.
-    pub(super) fn read(text: &str, native: &str) -> Self {
+    /// of the machine's own. What is no such line is an error: everything would seem to be missing.
+    pub(super) fn read(text: &str, native: &str) -> Result<Self, String> {
         let mut entries = BTreeMap::new();
         for line in text.lines() {
             let [name, architecture, version, status] = line.split('\t').collect::<Vec<_>>()[..] else {
-                continue;
+                let quoted: String = line.chars().take(80).collect();
+                return Err(format!(
+                    "dpkg-query answered with something that is no list of packages: {quoted:?}"
+                ));
             };
             let entry = Entry { version: version.to_owned(), status: status.to_owned() };
             if architecture == native || architecture == "all" {
@@ -185,7 +202,7 @@ impl Database {
             }
             entries.insert(format!("{name}:{architecture}"), entry);
         }
-        Self { entries }
+        Ok(Self { entries })
     }
 
     /// Packages that are neither installed nor removed, each with its state.
@@ -214,6 +231,18 @@ impl Database {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_simulation_ends_with_a_count() {
+        let apt_3 = "Summary:\n  Upgrading: 0, Installing: 0, Removing: 0, Not Upgrading: 3\n";
+        let apt_2 = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
+        assert!([apt_2, apt_3].into_iter().all(|text| Simulation::whole(text).is_ok()));
+        for text in
+            ["", "<html>Sign in</html>", "Inst fx-sec [1.0] (1.1 Debian-Security:12/stable-security [all])\n"]
+        {
+            assert!(Simulation::whole(text).unwrap_err().contains("no simulation"), "{text}");
+        }
+    }
 
     /// Recorded on Debian 12 (apt 2.6), the last three lines on machines with more sources.
     const UPGRADE: &str = "\
@@ -308,7 +337,8 @@ libc6:i386:
     fn only_the_wanted_version_fully_installed_counts() {
         let text = "a\tall\t1.1\tinstalled\nb\tall\t1.1\thalf-configured\nc\tamd64\t1.0\tinstalled\n\
             d\ti386\t2.0\tinstalled\n";
-        let database = Database::read(text, "amd64");
+        assert!(Database::read("<html>\n", "amd64").unwrap_err().contains("<html>"));
+        let database = Database::read(text, "amd64").unwrap();
         let standing =
             |name: &str| database.standing(&Package { name: name.to_owned(), version: "1.1".into() });
         assert_eq!(standing("a"), Standing::Installed);

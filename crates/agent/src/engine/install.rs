@@ -131,7 +131,7 @@ impl Engine {
     ) -> Result<Work, EngineError> {
         work.batch = Some(Batch { packages: packages.to_vec(), running: None });
         self.save(record, &work)?;
-        let began = self.clock.now();
+        let began = self.now();
         let running = self.back_end.install(packages).await?;
         work.batch = Some(Batch { packages: packages.to_vec(), running: Some(running.clone()) });
         self.save(record, &work)?;
@@ -161,7 +161,7 @@ impl Engine {
         };
         tokio::select! {
             result = twice => result,
-            () = self.clock.sleep_until(cut_off) => Err("the download did not end in time".to_owned()),
+            () = self.sleep_until(cut_off) => Err("the download did not end in time".to_owned()),
         }
     }
 
@@ -174,7 +174,7 @@ impl Engine {
 
     /// How many packages can be begun now and end in time.
     fn largest_batch(&self, order: &Order) -> usize {
-        let left = self.last_end(order) - self.clock.now() - self.longest_package();
+        let left = self.last_end(order) - self.now() - self.longest_package();
         if left < Duration::zero() {
             return 0;
         }

@@ -25,7 +25,7 @@ impl Engine {
 
     /// Takes a batch of so many packages into the average, which began then and ended now.
     pub(super) fn measure(&self, packages: usize, began: Time) -> Result<(), StoreError> {
-        let took = (self.clock.now() - began).num_milliseconds().max(0);
+        let took = (self.now() - began).num_milliseconds().max(0);
         let count = u32::try_from(packages).unwrap_or(u32::MAX).max(1);
         let newest = (Duration::milliseconds(took).as_seconds_f64() / f64::from(count))
             .min(SLOWEST * self.configured());

@@ -48,7 +48,7 @@ impl Engine {
 
     pub(super) async fn reboot(&self, mut record: Record, work: Work) -> Result<Record, EngineError> {
         let boot_id = self.back_end.boot_id()?;
-        let give_up = self.clock.now() + self.timings.reboot();
+        let give_up = self.now() + self.timings.reboot();
         record.stage = Stage::Rebooting { boot_id, give_up, work };
         self.journal.put(&record)?;
         Ok(record)
@@ -59,12 +59,12 @@ impl Engine {
     /// is left of its window.
     pub(super) async fn await_reboot(&self, mut record: Record) -> Result<Record, EngineError> {
         let Stage::Rebooting { boot_id, give_up, mut work } = record.stage.clone() else { return Ok(record) };
-        if self.back_end.boot_id()? == boot_id && self.clock.now() < give_up {
+        if self.back_end.boot_id()? == boot_id && self.now() < give_up {
             tracing::info!(order = %record.order.id, "rebooting the machine");
             self.back_end.reboot().await?;
             // As a rule the machine takes the agent with it.
-            while self.clock.now() < give_up && self.back_end.boot_id()? == boot_id {
-                self.clock.sleep_until(give_up.min(self.clock.now() + self.timings.reboot() / 60)).await;
+            while self.now() < give_up && self.back_end.boot_id()? == boot_id {
+                self.sleep_until(give_up.min(self.now() + self.timings.reboot() / 60)).await;
             }
         }
         let now_in = self.back_end.boot_id()?;
@@ -84,6 +84,6 @@ impl Engine {
     }
 
     fn reboot_fits(&self, order: &Order) -> bool {
-        self.clock.now() + self.timings.reboot() <= order.deadline
+        self.now() + self.timings.reboot() <= order.deadline
     }
 }

@@ -1,10 +1,10 @@
 //! Who holds the package manager. It is asked, not waited for: the wait has to end with the order's window.
 
 use crate::back_end::BackEndError;
+use crate::engine::what_runs;
 use crate::programs::Programs;
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
-use std::fs::{self, File};
+use crate::record_lock;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,32 +39,16 @@ impl Locks {
         }
     }
 
-    /// Who holds one, for people.
+    /// Who holds one, with what runs below it, for people.
     pub(crate) fn holder(&self) -> Option<String> {
-        let pid =
-            self.pid_files.iter().find_map(|path| living(path)).or_else(|| lock_holder(&self.database))?;
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        Some(format!("process {pid} ({})", name.trim()))
+        let pid_file = self.pid_files.iter().find_map(|path| living(path));
+        pid_file.or_else(|| record_lock::holder(&self.database)).map(what_runs)
     }
 }
 
 fn living(pid_file: &Path) -> Option<u32> {
     let pid = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
     Path::new("/proc").join(format!("{pid}")).exists().then_some(pid)
-}
-
-fn lock_holder(path: &Path) -> Option<u32> {
-    let file = File::options().read(true).write(true).open(path).ok()?;
-    let mut lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    fcntl(&file, FcntlArg::F_GETLK(&mut lock)).ok()?;
-    let held = lock.l_type != libc::F_UNLCK as libc::c_short;
-    held.then(|| u32::try_from(lock.l_pid).ok()).flatten()
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ const DOWNLOAD: Duration = Duration::from_secs(6 * 3600);
 /// of what would be, or was, in the past.
 const WELL: [i32; 5] = [0, 102, 103, 106, 107];
 const NOT_TO_BE_HAD: i32 = 104;
-const LOCKED: i32 = 7;
+/// Another program has the lock, also after `ZYPP_LOCK_TIMEOUT`.
+pub(super) const LOCKED: i32 = 7;
 /// `update` names versions; nothing that is not there is added but what is needed.
 const UPDATE: [&str; 5] = ["--non-interactive", "--xmlout", "--no-refresh", "update", "--no-recommends"];
 

@@ -27,6 +27,17 @@ pub(super) fn disable(zypper: &Zypper) -> Result<(), BackEndError> {
     write(&path, &text.replacen(line, OFF, 1))
 }
 
+/// The setting, if it lets the job run; for people.
+pub(super) fn still_on(zypper: &Zypper) -> Result<Option<String>, BackEndError> {
+    let text = read(&zypper.host.path(SETTINGS))?.unwrap_or_default();
+    let line = text.lines().map(str::trim).find(|line| line.starts_with(KEY));
+    let is_off = |line: &&str| {
+        let value = line.trim_start_matches(KEY).trim_matches(['"', '\'']);
+        matches!(value.to_lowercase().as_str(), "" | "no" | "false" | "0")
+    };
+    Ok(line.filter(|line| !is_off(line)).map(|line| format!("{SETTINGS} has {line}")))
+}
+
 /// Puts the line back that was there.
 pub(super) fn restore(zypper: &Zypper) -> Result<(), BackEndError> {
     let (path, kept) = (zypper.host.path(SETTINGS), kept(zypper));

@@ -1,5 +1,6 @@
 //! Asking the sources for news, and what to make of their answers.
 
+use super::install::LOCKED;
 use super::{READING, Zypper, parse, xml};
 use crate::back_end::BackEndError;
 use std::fs;
@@ -18,6 +19,10 @@ pub(super) async fn refresh(zypper: &Zypper) -> Vec<String> {
         let arguments = ["--non-interactive", "--xmlout", "refresh"];
         let mut warnings = match zypper.programs.run("zypper", &arguments, READING).await {
             Ok(said) if said.success() => Vec::new(),
+            // It has waited long enough, and nothing is to be had before the other program lets go.
+            Ok(said) if said.code == Some(LOCKED) => {
+                return parse::messages(&xml::elements(&said.out).0, &["error"]);
+            }
             Ok(said) => match parse::messages(&xml::elements(&said.out).0, &["error", "warning"]) {
                 none if none.is_empty() => {
                     vec![format!("the package sources did not answer: {}", said.err.trim())]

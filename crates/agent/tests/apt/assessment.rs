@@ -1,5 +1,6 @@
 //! What the machine lacks, and how urgent it is.
 
+use crate::interruptions::hold;
 use crate::machine::Machine;
 use nightshift_agent::back_end::BackEnd;
 use nightshift_domain::patch::Classification::{Other, Security};
@@ -63,6 +64,17 @@ async fn a_source_that_is_gone_is_a_warning_and_the_old_news_serve_on() {
     fs::write(&sources, text).unwrap();
     let warnings = machine.apt().refresh().await;
     assert!(warnings.iter().any(|warning| warning.contains("/no/such/mirror")), "{warnings:?}");
+    assert!(machine.assess().await.critical_and_security() > 5);
+}
+
+#[tokio::test]
+async fn a_lock_on_the_lists_is_a_warning_and_the_old_news_serve_on() {
+    let machine = Machine::new();
+    machine.apt().refresh().await;
+    // apt waits for dpkg's lock if it is told to, and never for this one.
+    let _held = hold(&machine.root("var/lib/apt/lists/lock"));
+    let warnings = machine.apt().refresh().await;
+    assert!(warnings.iter().any(|warning| warning.contains("Could not get lock")), "{warnings:?}");
     assert!(machine.assess().await.critical_and_security() > 5);
 }
 

@@ -10,4 +10,3 @@ mod doctor;
 mod interruptions;
 mod machine;
 mod orders;
-mod steps;

@@ -74,6 +74,25 @@ async fn the_measured_pace_of_the_machine_is_kept_and_bounds_the_next_batch() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_in_the_night_gives_the_order_no_more_time() {
+    let bench =
+        Bench::new(Machine { takes: Some(Duration::minutes(30)), ..lacking(&["pm-tool", "a", "kernel"]) });
+    let order = Order { reboot: RebootSetting::Never, ..bench.order(Duration::minutes(62)) };
+    let engine = bench.engine();
+    let is_set = async {
+        while bench.installs().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        bench.clock.set(bench.clock.now() - Duration::days(1));
+    };
+    let (done, ()) = tokio::join!(engine.carry_out(order), is_set);
+    done.unwrap();
+    assert_eq!(bench.installs(), ["install pm-tool", "install a"]);
+    assert!(bench.result().window_exceeded);
+    assert_eq!(bench.states()["kernel"], PatchState::Pending);
+}
+
+#[tokio::test]
 async fn a_newer_order_takes_over_between_two_batches() {
     let bench = Bench::new(lacking(&["pm-tool", "a"]));
     let older = bench.order(NIGHT);

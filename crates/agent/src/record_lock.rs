@@ -1,19 +1,13 @@
-//! Who holds dpkg's locks (POSIX record locks, which name their holder).
+//! Who holds a lock on a file, without asking for it: POSIX record locks name their holder (`F_GETLK`, fcntl(2)). dpkg and
+//! rpm keep their databases to themselves with them.
 
-use crate::engine::what_runs;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fs::File;
 use std::path::Path;
 
-const LOCKS: [&str; 2] = ["var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock"];
-
-/// What holds one of them, with what runs below it.
-pub(super) fn holder(root: &Path) -> Option<String> {
-    LOCKS.iter().find_map(|lock| holder_of(&root.join(lock))).map(what_runs)
-}
-
-fn holder_of(path: &Path) -> Option<u32> {
+/// The process that holds the file; `None` if none does, or the file is not there.
+pub(crate) fn holder(path: &Path) -> Option<u32> {
     let file = File::open(path).ok()?;
     // What a program that wants to write would be told.
     let mut wanted = libc::flock {

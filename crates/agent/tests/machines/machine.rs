@@ -1,14 +1,17 @@
 //! A sandboxed machine, and the agent's work on it without a gateway: the example `order`, run inside.
 
 use chrono::{Duration, Utc};
-use nightshift_domain::agent::InstallReport;
+use nightshift_agent::report::Report;
+use nightshift_domain::agent::{InstallReport, Requirement};
 use nightshift_domain::event::Order;
 use nightshift_domain::patch::{Assessment, PatchState, RebootSetting};
 use nightshift_domain::policy::Policy;
-use nightshift_machines::{Image, Manager, RpmRepository};
+use nightshift_machines::{AptRepository, Image, Manager, RpmRepository};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -46,6 +49,10 @@ impl Machine {
         self.inner.power_on().unwrap();
     }
 
+    pub fn boots(&self) -> u32 {
+        self.inner.boots()
+    }
+
     pub fn until_booted(&self, times: u32) {
         let end = Instant::now() + std::time::Duration::from_secs(60);
         while self.inner.boots() < times {
@@ -74,10 +81,16 @@ impl Machine {
 
     /// The agent begins to carry the order out; it is killed with the value that comes back.
     pub fn begin(&self, order: &Order) -> Agent {
+        self.begin_until(order, &[])
+    }
+
+    /// The same, and it stands still at a write of its journal (`before` or `after`, and the write's number).
+    pub fn begin_until(&self, order: &Order, write: &[&str]) -> Agent {
         let order = serde_json::to_string(order).unwrap();
-        let mut command =
-            self.inner.command(&[example().to_str().unwrap(), CONFIG, "carry-out", &order]).unwrap();
-        Agent(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+        let mut words = vec![example().to_str().unwrap(), CONFIG, "carry-out", &order];
+        words.extend(write);
+        let mut command = self.inner.command(&words).unwrap();
+        Agent(command.stdout(Stdio::piped()).spawn().unwrap())
     }
 
     pub fn assess(&self) -> Assessment {
@@ -110,9 +123,36 @@ impl Machine {
         String::from_utf8(text).unwrap().trim().to_owned()
     }
 
-    /// Versions and releases of an installed package, one a line.
+    /// Versions of an installed package as its database has them, one a line; with its state where it is not whole.
     pub fn installed(&self, package: &str) -> String {
-        self.shell(&format!("rpm -q --qf '%{{VERSION}}\\n' {package}"))
+        match self.inner.manager() {
+            Manager::Apt => {
+                let said =
+                    self.shell(&format!("dpkg-query -W -f '${{Version}} ${{db:Status-Status}}' {package}"));
+                said.strip_suffix(" installed").map_or(said.clone(), str::to_owned)
+            }
+            Manager::Dnf | Manager::Zypper => self.shell(&format!("rpm -q --qf '%{{VERSION}}\\n' {package}")),
+        }
+    }
+
+    /// What an install left half-done, by the package database.
+    pub fn half_done(&self) -> Vec<String> {
+        let said = self.shell(match self.inner.manager() {
+            Manager::Apt => "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' | grep -Ev '^(installed|config-files|not-installed) '",
+            Manager::Dnf | Manager::Zypper => "rpm -qa --qf 'duplicate %{NAME}\\n' | sort | uniq -d",
+        });
+        said.lines().filter_map(|line| line.split_once(' ')).map(|(_, name)| name.to_owned()).collect()
+    }
+
+    /// What the doctor says of one requirement.
+    pub fn doctor(&self, code: &str) -> Requirement {
+        let found: Vec<Requirement> = self.ask("doctor", None).unwrap();
+        found.into_iter().find(|requirement| requirement.code == code).unwrap()
+    }
+
+    /// Everything that was reported, in its order.
+    pub fn reports(&self) -> Vec<Report> {
+        self.ask("reports", None).unwrap()
     }
 
     pub fn until(&self, what: &str, script: &str) {
@@ -127,7 +167,34 @@ impl Machine {
 /// An agent that works.
 pub struct Agent(Child);
 
+/// How far an agent came.
+pub struct Life {
+    /// What each write of its journal said of the order's stage.
+    pub journal: Vec<Value>,
+    /// Whether it stands still at a write.
+    pub stands_still: bool,
+    /// The result of the order, if it came so far.
+    pub result: Option<InstallReport>,
+}
+
 impl Agent {
+    /// Waits until it stands still, or is over: at the order's end, or with its machine.
+    pub fn life(&mut self) -> Life {
+        let mut life = Life { journal: Vec::new(), stands_still: false, result: None };
+        let Some(out) = self.0.stdout.take() else { return life };
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            if let Some(stage) = line.strip_prefix("journal ") {
+                life.journal.push(serde_json::from_str(stage).unwrap());
+            } else if line == "standing still" {
+                life.stands_still = true;
+                return life;
+            } else {
+                life.result = Some(serde_json::from_str(&line).unwrap());
+            }
+        }
+        life
+    }
+
     /// kill -9 of the agent alone, inside; what it started goes on.
     pub fn kill(self, machine: &Machine) {
         machine.shell("kill -9 $(pidof order)");
@@ -167,18 +234,32 @@ fn example() -> &'static PathBuf {
 
 /// Made once per run of the tests.
 fn image(manager: Manager) -> &'static Image {
-    static REPOSITORY: OnceLock<(TempDir, RpmRepository)> = OnceLock::new();
+    static RPM: OnceLock<(TempDir, RpmRepository)> = OnceLock::new();
+    static APT: OnceLock<(TempDir, Image)> = OnceLock::new();
     static DNF: OnceLock<(TempDir, Image)> = OnceLock::new();
     static ZYPPER: OnceLock<(TempDir, Image)> = OnceLock::new();
-    let (_, repository) = REPOSITORY.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let repository = RpmRepository::build(&folder.path().join("repository")).unwrap();
-        (folder, repository)
-    });
-    let cell = if manager == Manager::Dnf { &DNF } else { &ZYPPER };
+    let make = |folder: &Path| match manager {
+        Manager::Apt => {
+            let repository = AptRepository::build(&folder.join("repository")).unwrap();
+            Image::prepare(&folder.join("image"), &repository).unwrap()
+        }
+        Manager::Dnf | Manager::Zypper => {
+            let (_, repository) = RPM.get_or_init(|| {
+                let folder = tempfile::tempdir().unwrap();
+                let repository = RpmRepository::build(&folder.path().join("repository")).unwrap();
+                (folder, repository)
+            });
+            Image::prepare_rpm(&folder.join("image"), repository, manager).unwrap()
+        }
+    };
+    let cell = match manager {
+        Manager::Apt => &APT,
+        Manager::Dnf => &DNF,
+        Manager::Zypper => &ZYPPER,
+    };
     let (_, image) = cell.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let image = Image::prepare_rpm(&folder.path().join("image"), repository, manager).unwrap();
+        let image = make(folder.path());
         (folder, image)
     });
     image

@@ -1,9 +1,13 @@
-//! The agent with real dnf, real zypper and real rpm, on sandboxed machines.
+//! The agent with real apt, dnf and zypper on sandboxed machines.
 //!
 //! Needs root and what `cargo xtask tools` installs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod dnf;
+mod bad_input;
+mod deaths;
+mod locks;
 mod machine;
-mod zypper;
+mod native;
+mod rpm;
+mod sources;
