@@ -86,13 +86,10 @@ const CALLS: &[(&str, Role, Reach)] = &[
 /// gRPC services that tell of the contract and of a service's health, and of nothing else.
 const OPEN_SERVICES: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
 
-/// Method, path and need; nothing is needed where that is absent.
-type Row = (&'static str, &'static str, Option<(Role, Reach)>);
-
 /// HTTP: method, path and need; the first row that fits counts, and what none fits is refused. `*` is one segment or any
 /// method, `**` is the rest, and `S` is the subscription for which the role is needed. Fixed parts have no case, as in
 /// Azure Resource Manager.
-const PATHS: &[Row] = &[
+const PATHS: &[(&str, &str, Option<(Role, Reach)>)] = &[
     ("GET", "healthz", None),
     ("GET", "openapi.json", None),
     // Asked before anybody can log in.
