@@ -4,7 +4,6 @@ use super::{DecodeError, Result, all, enumeration, id, ids, known, missing, requ
 use crate::events::v1 as wire;
 use chrono_tz::Tz;
 use nightshift_domain::fleet::{AssessmentMode, Feature, Image, Placement, Resource, Vm};
-use nightshift_domain::patch::RebootSetting;
 use nightshift_domain::topology::{Region, Topology};
 use nightshift_domain::window::{InvalidWindow, Window};
 use std::collections::BTreeSet;
@@ -112,7 +111,7 @@ impl From<&Vm> for wire::Vm {
             window: vm.window.as_ref().map(Into::into),
             automatic_updates: vm.automatic_updates,
             assessment_mode: assessment_mode_to_wire(vm.assessment_mode).into(),
-            reboot: vm.reboot.map(wire::RebootSetting::from).unwrap_or_default().into(),
+            reboot: vm.reboot.map(|reboot| wire::RebootSetting::from(reboot).into()),
             resource: vm
                 .resource
                 .as_ref()
@@ -139,11 +138,6 @@ fn assessment_mode(value: i32) -> Result<AssessmentMode> {
     }
 }
 
-fn reboot(value: i32) -> Result<Option<RebootSetting>> {
-    let absent = value == i32::from(wire::RebootSetting::Unspecified);
-    if absent { Ok(None) } else { known::<wire::RebootSetting, _>(value, "reboot").map(Some) }
-}
-
 impl TryFrom<wire::Vm> for Vm {
     type Error = DecodeError;
     fn try_from(vm: wire::Vm) -> Result<Self> {
@@ -160,7 +154,7 @@ impl TryFrom<wire::Vm> for Vm {
             window: vm.window.map(|window| required(Some(window), "window")).transpose()?,
             automatic_updates: vm.automatic_updates,
             assessment_mode: assessment_mode(vm.assessment_mode)?,
-            reboot: reboot(vm.reboot)?,
+            reboot: vm.reboot.map(|value| known::<wire::RebootSetting, _>(value, "reboot")).transpose()?,
             resource: vm.resource.map(|wire::Resource { name, body }| Resource { name, body }),
         })
     }
