@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod config;
+pub mod crypto;
 pub mod host;
 pub mod lifecycle;
 pub mod local_tls;

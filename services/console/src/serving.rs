@@ -21,8 +21,7 @@ pub(crate) async fn serve(
     let Some(TlsIdentity { certificate, key }) = tls else {
         return Ok(axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await?);
     };
-    // Whoever came first has installed the same.
-    drop(rustls::crypto::ring::default_provider().install_default());
+    nightshift_runtime::crypto::install();
     let read = RustlsConfig::from_pem_file(&certificate, &key).await;
     let config = read.with_context(|| {
         let (certificate, key) = (certificate.display(), key.display());

@@ -51,10 +51,11 @@ impl Prometheus {
     pub(crate) fn new(url: &str) -> anyhow::Result<Self> {
         let what = || format!("service.prometheus = \"{url}\"");
         let base = Url::parse(url).with_context(what)?;
-        if base.scheme() != "http" {
-            bail!("{}: must be an http URL, such as http://127.0.0.1:9090", what());
+        if !matches!(base.scheme(), "http" | "https") {
+            bail!("{}: must be an http or https URL, such as http://127.0.0.1:9090", what());
         }
         let query = base.join("api/v1/query").with_context(what)?;
+        nightshift_runtime::crypto::install();
         let client = reqwest::Client::builder().timeout(LIMIT).redirect(reqwest::redirect::Policy::none());
         Ok(Self { query, client: client.build().with_context(what)? })
     }
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_bad_address_is_named() {
-        for bad in ["somewhere", "https://prometheus", "ftp://x"] {
+        for bad in ["somewhere", "prometheus:9090", "ftp://x"] {
             let error = format!("{:#}", Prometheus::new(bad).err().unwrap());
             assert!(error.contains("service.prometheus") && error.contains(bad), "{error}");
         }
@@ -175,5 +176,6 @@ mod tests {
             Prometheus::new("http://p:9090/x/").unwrap().query.as_str(),
             "http://p:9090/x/api/v1/query"
         );
+        assert!(Prometheus::new("https://prometheus.example/").is_ok());
     }
 }

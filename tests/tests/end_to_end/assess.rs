@@ -16,8 +16,10 @@ const ASKED: [(&str, &str); 3] = [("west-z1", "apt"), ("east-z2", "dnf"), ("west
 
 fn nightshift(servers: &Servers, words: &[&str]) -> Output {
     let mut command = Command::new(binary("nightshift"));
+    let token = std::fs::read_to_string(servers.token_file.as_ref().unwrap()).unwrap();
     command
         .args(words)
+        .env("NIGHTSHIFT_TOKEN", token.trim())
         .env("NIGHTSHIFT_CONSOLE", &servers.console)
         .env("NIGHTSHIFT_GATEWAY", &servers.gateway);
     command.output().unwrap()

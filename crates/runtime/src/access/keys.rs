@@ -105,8 +105,7 @@ impl Source {
                  (http:// on the loopback address alone)"
             )
         })?;
-        // Whoever came first has installed the same.
-        drop(rustls::crypto::ring::default_provider().install_default());
+        crate::crypto::install();
         let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
         let issuer = url.as_str().trim_end_matches('/').to_owned();
         Ok(Self::Issuer(Box::new(Remote { issuer, client: client.build()?, known: Mutex::default() })))
