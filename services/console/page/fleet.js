@@ -5,7 +5,7 @@ import { Asking, Trouble, useAnswer } from "./load.js";
 import { number, Shape, stateOf } from "./states.js";
 
 const ROWS = 50;
-const PAUSE = 150;
+const PAUSE = 80;
 
 const FINDS = [
   ["Failed", "state:failed"],
