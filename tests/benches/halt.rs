@@ -3,11 +3,13 @@
 //! the log on disk. A halt for failures goes the same way. `cargo bench -p nightshift-tests --bench halt`.
 #![allow(clippy::unwrap_used, reason = "a benchmark says what is wrong by panicking")]
 
+mod fleet;
+
 use nightshift_cli::stack::{Listen, Stack};
 use nightshift_cli::{clients, fleet_file};
-use nightshift_domain::fleet::{Feature, Image, Os, PatchMode, Placement, Vm};
+use nightshift_domain::Event;
+use nightshift_domain::fleet::{Feature, Vm};
 use nightshift_domain::policy::Policy;
-use nightshift_domain::{Event, RegionName, SubscriptionId, VmId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::envelope::Envelope;
 use nightshift_protocol::events::v1 as wire;
@@ -21,22 +23,8 @@ const VMS_EACH: usize = 20;
 const STOPS: usize = 21;
 
 fn vm(region: usize, number: usize) -> Vm {
-    Vm {
-        id: VmId::new(format!("vm-{region}-{number}")).unwrap(),
-        subscription: SubscriptionId::new("sub").unwrap(),
-        resource_group: "group".into(),
-        region: RegionName::new(format!("region-{region}")).unwrap(),
-        placement: Placement::Standalone,
-        os: Os::Linux,
-        image: Image { publisher: "Canonical".into(), offer: "UbuntuServer".into(), sku: "18.04-LTS".into() },
-        patch_mode: PatchMode::AutomaticByPlatform,
-        time_zone: None,
-        window: None,
-        automatic_updates: None,
-        assessment_mode: Default::default(),
-        reboot: None,
-        resource: None,
-    }
+    let region_name = format!("region-{region}");
+    fleet::vm(format!("vm-{region}-{number}"), "sub".into(), "group".into(), &region_name)
 }
 
 #[tokio::main]

@@ -2,10 +2,11 @@
 //! one caller that asks again and again over one connection. `cargo bench -p nightshift-tests --bench rest`.
 #![allow(clippy::unwrap_used, reason = "a benchmark says what is wrong by panicking")]
 
+mod fleet;
+
 use nightshift_cli::stack::{Listen, Stack};
 use nightshift_cli::{clients, fleet_file};
-use nightshift_domain::fleet::{Image, Os, PatchMode, Placement, Vm};
-use nightshift_domain::{RegionName, SubscriptionId, VmId};
+use nightshift_domain::fleet::Vm;
 use nightshift_runtime::Clock;
 use std::time::{Duration, Instant};
 
@@ -14,22 +15,8 @@ const REQUESTS: usize = 1_000;
 const REGION: &str = "[[region]]\nname = \"westeurope\"\ntime_zone = \"Europe/Amsterdam\"\n";
 
 fn vm(number: usize) -> Vm {
-    Vm {
-        id: VmId::new(format!("vm-{number}")).unwrap(),
-        subscription: SubscriptionId::new(format!("sub-{}", number % 10)).unwrap(),
-        resource_group: format!("group-{}", number % 100),
-        region: RegionName::new("westeurope").unwrap(),
-        placement: Placement::Standalone,
-        os: Os::Linux,
-        image: Image { publisher: "Canonical".into(), offer: "UbuntuServer".into(), sku: "18.04-LTS".into() },
-        patch_mode: PatchMode::AutomaticByPlatform,
-        time_zone: None,
-        window: None,
-        automatic_updates: None,
-        assessment_mode: Default::default(),
-        reboot: None,
-        resource: None,
-    }
+    let (subscription, group) = (format!("sub-{}", number % 10), format!("group-{}", number % 100));
+    fleet::vm(format!("vm-{number}"), subscription, group, "westeurope")
 }
 
 #[tokio::main]

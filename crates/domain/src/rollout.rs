@@ -209,8 +209,8 @@ impl Rollout {
             Event::RunStarted { round, .. } => self.run(region, |turn| turn.run_round = *round),
             Event::VmSettled { vm, outcome, blamed, .. } => {
                 if let Some(region) = region {
-                    let round = self.turns().find(|(_, known, _)| *known == region);
-                    let round = round.map_or(0, |(_, _, turn)| turn.run_round);
+                    let turn = self.phases.iter().find_map(|phase| phase.turns.get(region));
+                    let round = turn.map_or(0, |turn| turn.run_round);
                     self.evidence.settled(region, round, vm, outcome, blamed);
                 }
                 self.run(region, |turn| turn.comparison += patched(outcome, blamed));

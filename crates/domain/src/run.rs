@@ -14,6 +14,7 @@ pub(crate) use controls::patched;
 pub use decide::{Ask, Wish};
 pub use parts::Part;
 pub use standing::{Flight, Standing, Work};
+pub(crate) use time_limits::ANSWER;
 
 use crate::agent::InstallReport;
 use crate::event::{Event, Outcome};

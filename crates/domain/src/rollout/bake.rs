@@ -5,13 +5,10 @@ use crate::event::Event;
 use crate::id::RegionName;
 use crate::mind::Time;
 use crate::policy::Query;
+use crate::run::ANSWER;
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// How long the health-monitor may take to answer, over two silences: one of the queries, one of a monitor that has just
-/// been restarted.
-const ANSWER: Duration = Duration::minutes(30);
 
 /// The bakes of a rollout.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -56,6 +53,7 @@ impl Bakes {
         let (watch, answer) = match event {
             Event::BakeWatchRequested { phase, watch, queries, silence_seconds, until, .. } => {
                 let silence = Duration::seconds(i64::from(*silence_seconds));
+                // One silence of the queries, and one of a monitor that has just been restarted.
                 let overdue = (*until).max(at) + silence + silence + ANSWER;
                 let queries = queries.clone();
                 self.watch = Some(Watch { phase: *phase, queries, until: *until, overdue });

@@ -10,8 +10,8 @@ use chrono::Duration;
 /// night would only expire on its way.
 pub(super) const DELIVERY: Duration = Duration::minutes(5);
 
-/// How long the health-monitor may take to answer, over what a silent machine takes.
-const ANSWER: Duration = Duration::minutes(30);
+/// How long the health-monitor may take to answer, over what silence takes.
+pub(crate) const ANSWER: Duration = Duration::minutes(30);
 
 /// When a VM that was called for its baseline is deferred without one.
 pub(super) fn baseline_overdue(since: Time, policy: &Policy) -> Time {
