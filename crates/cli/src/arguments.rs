@@ -100,6 +100,10 @@ pub enum Command {
     NatsUsers {
         /// Where they are written; nothing that is there is written over.
         folder: PathBuf,
+        /// Also a user who reads the event stream by a durable consumer of this name, and does nothing else; several,
+        /// separated by commas.
+        #[arg(long = "consumer", value_name = "NAME", value_delimiter = ',')]
+        consumers: Vec<crate::nats_users::Consumer>,
     },
     /// Tokens with which people and programs say who they are.
     #[command(subcommand)]

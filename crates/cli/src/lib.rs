@@ -35,7 +35,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Explain { vm } => commands::explain::run(vm, &servers, json).await,
         Command::Health(health) => commands::health::run(health, &servers, json).await,
         Command::Audit { file } => commands::audit::run(file.as_deref(), &servers, json).await,
-        Command::NatsUsers { folder } => commands::nats_users::run(&folder, json),
+        Command::NatsUsers { folder, consumers } => commands::nats_users::run(&folder, &consumers, json),
         Command::Token(token) => commands::token::run(token, json),
         Command::Agent(command) => nightshift_agent::command::run(command).await.map(|()| exit::DONE),
     }

@@ -15,7 +15,10 @@ const TYPE: &str = "nightshift.v1.";
 const SOURCE: &str = "nightshift/";
 const SPEC_VERSION: (&str, &str) = ("ce-specversion", "1.0");
 const CONTENT_TYPE: (&str, &str) = ("ce-datacontenttype", "application/protobuf");
-const PREVIOUS_HASH: &str = "Nightshift-Previous-Hash";
+/// Extension attributes of CloudEvents, and the headers in which the first versions had them: readers of those times look
+/// for these alone.
+const PREVIOUS_HASH: (&str, &str) = ("ce-previoushash", "Nightshift-Previous-Hash");
+const TRACEPARENT: (&str, &str) = ("ce-traceparent", "traceparent");
 
 /// An event as it is stored and sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +129,7 @@ impl Envelope {
         Self::try_from(envelope)
     }
 
-    /// The attributes as headers of a NATS message whose body is `data`.
+    /// The attributes as headers of a NATS message whose body is `data`, by the binary mode of CloudEvents' NATS binding.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             (SPEC_VERSION.0, SPEC_VERSION.1.to_owned()),
@@ -136,9 +139,12 @@ impl Envelope {
             ("ce-time", self.time.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)),
             ("ce-subject", self.subject.clone()),
             (CONTENT_TYPE.0, CONTENT_TYPE.1.to_owned()),
-            (PREVIOUS_HASH, hex::encode(self.previous_hash)),
+            (PREVIOUS_HASH.0, hex::encode(self.previous_hash)),
+            (PREVIOUS_HASH.1, hex::encode(self.previous_hash)),
         ];
-        headers.extend(self.traceparent.clone().map(|traceparent| ("traceparent", traceparent)));
+        if let Some(traceparent) = &self.traceparent {
+            headers.extend([(TRACEPARENT.0, traceparent.clone()), (TRACEPARENT.1, traceparent.clone())]);
+        }
         headers
     }
 
@@ -152,7 +158,10 @@ impl Envelope {
             }
         }
         let time = header("ce-time")?;
-        let previous_hash = header(PREVIOUS_HASH)?;
+        // An event of the first versions has the older name alone.
+        let either = |(name, older): (&str, &str)| get(name).or_else(|| get(older));
+        let missing = || DecodeError::new(PREVIOUS_HASH.0, "missing");
+        let previous_hash = either(PREVIOUS_HASH).ok_or_else(missing)?;
         Ok(Self {
             id: header("ce-id")?,
             source: header("ce-source")?,
@@ -161,7 +170,7 @@ impl Envelope {
                 .parse()
                 .map_err(|_| DecodeError::new("ce-time", format!("\"{time}\" is no moment")))?,
             subject: header("ce-subject")?,
-            traceparent: some_text(get("traceparent")),
+            traceparent: some_text(either(TRACEPARENT)),
             previous_hash: hash_from_hex(&previous_hash)?,
             data,
         })
@@ -220,7 +229,7 @@ fn hash_from(bytes: &[u8]) -> Result<Hash, DecodeError> {
 
 fn hash_from_hex(text: &str) -> Result<Hash, DecodeError> {
     let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| DecodeError::new(PREVIOUS_HASH, format!("\"{text}\" is not 64 hexadecimal digits")))
+    bytes.ok_or_else(|| DecodeError::new(PREVIOUS_HASH.0, format!("\"{text}\" is not 64 hexadecimal digits")))
 }
 
 impl From<&Envelope> for wire::Envelope {

@@ -8,6 +8,7 @@
 )]
 
 mod assess;
+mod consumers;
 mod demo;
 mod five;
 mod health;
