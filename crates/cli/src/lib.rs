@@ -29,6 +29,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Plan(plan) => commands::plan::run(&plan, json),
         Command::Rollout(command) => commands::rollout::run(command, &servers, json).await,
         Command::Events(command) => commands::events::run(command, &servers, json).await,
+        Command::Webhook(command) => commands::webhook::run(command, &servers, json).await,
         Command::Rhythm(command) => commands::rhythm::run(command, &servers, json).await,
         Command::Forecast(wanted) => commands::forecast::run(&wanted, &servers, json).await,
         Command::Simulate(wanted) => commands::simulate::run(&wanted, json),

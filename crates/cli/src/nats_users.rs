@@ -3,7 +3,7 @@
 //!
 //! Users are known by nkeys: the server's configuration holds public keys only.
 
-use nightshift_domain::SourceName;
+use nightshift_domain::ConsumerName;
 use nkeys::KeyPair;
 
 /// What every service and every reader may ask of JetStream, to read any partition.
@@ -121,25 +121,24 @@ impl User {
 
 /// A consumer of the event stream: the name of its user and of its durable consumers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Consumer(String);
+pub struct Consumer(ConsumerName);
 
 impl std::str::FromStr for Consumer {
     type Err = String;
     fn from_str(name: &str) -> Result<Self, String> {
         // One token of a subject, and of a file name.
-        let name =
-            SourceName::new(name).map_err(|error| error.to_string().replacen("source", "consumer", 1))?;
+        let name = ConsumerName::new(name).map_err(|error| error.to_string())?;
         if USERS.iter().any(|user| user.name == name.as_str()) {
             return Err(format!("consumer \"{name}\" would have the name of another user: choose another"));
         }
-        Ok(Self(name.into()))
+        Ok(Self(name))
     }
 }
 
 impl Consumer {
     fn entry(&self, public_key: &str) -> String {
-        let publish = OWN_PLACE.map(|subject| subject.replace("NAME", &self.0));
-        entry(&self.0, public_key, &publish, &[format!("_INBOX_{}.>", self.0)])
+        let publish = OWN_PLACE.map(|subject| subject.replace("NAME", self.0.as_str()));
+        entry(self.0.as_str(), public_key, &publish, &[format!("_INBOX_{}.>", self.0)])
     }
 }
 
@@ -155,7 +154,7 @@ pub fn issue(consumers: &[Consumer]) -> anyhow::Result<(Vec<(String, String)>, S
     for consumer in consumers {
         let key = KeyPair::new_user();
         entries += &consumer.entry(&key.public_key());
-        seeds.push((consumer.0.clone(), key.seed()?));
+        seeds.push((consumer.0.to_string(), key.seed()?));
     }
     let head = "# Written by `nightshift nats-users`: include it in nats-server's configuration.\n";
     Ok((seeds, format!("{head}authorization {{ users: [\n{entries}] }}\n")))

@@ -3,6 +3,7 @@
 pub mod convert;
 pub mod envelope;
 pub mod json;
+pub mod kinds;
 pub mod renewal;
 
 /// What happened: `nightshift.events`.

@@ -4,6 +4,7 @@ use crate::desk::Desk;
 use crate::desk::grpc::Looks;
 use crate::search::Filter;
 use crate::view::View;
+use crate::webhooks::{WebhookDoor, Webhooks};
 use crate::{events, views};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use nightshift_domain::explain::explain;
@@ -14,6 +15,7 @@ use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::console_service_server::{ConsoleService, ConsoleServiceServer};
 use nightshift_protocol::api::v1::lookback_service_server::LookbackServiceServer;
 use nightshift_protocol::api::v1::overview_service_server::OverviewServiceServer;
+use nightshift_protocol::api::v1::webhook_service_server::WebhookServiceServer;
 use nightshift_runtime::Host;
 use nightshift_runtime::access::Caller;
 use nightshift_runtime::status::{invalid, refused};
@@ -28,12 +30,13 @@ const DEFAULT_PAGE: usize = 1_000;
 /// A watcher is shown the newest state this often, however much happens in between.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-pub(crate) fn routes(desk: Desk, shutdown: CancellationToken) -> Routes {
+pub(crate) fn routes(desk: Desk, webhooks: Webhooks, shutdown: CancellationToken) -> Routes {
     let (host, log) = (desk.watcher.host.clone(), desk.log.clone());
     let looks = Looks { desk, shutdown: shutdown.clone() };
     Routes::new(ConsoleServiceServer::new(Console { host, log, shutdown }))
         .add_service(OverviewServiceServer::new(looks.clone()))
         .add_service(LookbackServiceServer::new(looks))
+        .add_service(WebhookServiceServer::new(WebhookDoor(webhooks)))
 }
 
 struct Console {

@@ -99,7 +99,7 @@ async fn declare(servers: &Servers, round: usize) {
     for region in ["west", "east"] {
         let _infallible = write!(file, "[[region]]\nname = \"{region}\"\ntime_zone = \"Europe/Berlin\"\n");
     }
-    file += "[[subscription]]\nid = \"web\"\nfeatures = [\"InGuestPatchVMPreview\"]\n";
+    file += "[[subscription]]\nname = \"web\"\nfeatures = [\"InGuestAutoPatchVMPreview\", \"InGuestPatchVMPreview\"]\n";
     let mut request = fleet_file::parse(&file).unwrap().request();
     request.vms = (0..if round == 0 { 1 } else { CHUNK }).map(|number| vm(round, number)).collect();
     clients::fleet(servers).await.unwrap().declare_fleet(request).await.unwrap();

@@ -1,21 +1,19 @@
 //! Every event comes back the same, by both ways.
 
-use crate::descriptors::FileDescriptorSet;
 use crate::examples::examples;
 use crate::{name, over_headers, seal};
 use chrono::Duration;
 use nightshift_domain::{Aggregate, Chain, Time};
-use nightshift_protocol::FILE_DESCRIPTOR_SET;
 use nightshift_protocol::envelope::Envelope;
+use nightshift_protocol::kinds;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The names of the oneof's fields: an event that is added to the contract without an example fails here, and
 /// one that is added to the domain alone does not compile in `convert/event.rs`.
 #[test]
 fn there_is_an_example_of_every_event() {
-    let descriptors: FileDescriptorSet = prost::Message::decode(FILE_DESCRIPTOR_SET).unwrap();
     let shown: BTreeSet<String> = examples().iter().map(|(p, e)| name(&seal(p, e)).to_owned()).collect();
-    assert_eq!(descriptors.event_kinds(), shown);
+    assert_eq!(kinds::all().unwrap(), shown);
 }
 
 #[test]
