@@ -73,21 +73,21 @@ pub const USERS: [User; 7] = [
 ];
 
 /// What a consumer with a name of its own may ask of JetStream: to read any partition by its durable consumer of that name
-/// (`*` stands for a stream, `NAME` for the name) and by none of anybody else's.
+/// (`*` stands for a stream, `<name>` for the name) and by none of anybody else's.
 const OWN_PLACE: [&str; 12] = [
     "$JS.API.INFO",
     "$JS.API.STREAM.LIST",
     "$JS.API.STREAM.NAMES",
     "$JS.API.STREAM.INFO.*",
     "$JS.API.STREAM.MSG.GET.*",
-    "$JS.API.CONSUMER.CREATE.*.NAME",
-    "$JS.API.CONSUMER.CREATE.*.NAME.>",
-    "$JS.API.CONSUMER.DURABLE.CREATE.*.NAME",
-    "$JS.API.CONSUMER.INFO.*.NAME",
-    "$JS.API.CONSUMER.MSG.NEXT.*.NAME",
+    "$JS.API.CONSUMER.CREATE.*.<name>",
+    "$JS.API.CONSUMER.CREATE.*.<name>.>",
+    "$JS.API.CONSUMER.DURABLE.CREATE.*.<name>",
+    "$JS.API.CONSUMER.INFO.*.<name>",
+    "$JS.API.CONSUMER.MSG.NEXT.*.<name>",
     // To begin again elsewhere.
-    "$JS.API.CONSUMER.DELETE.*.NAME",
-    "$JS.ACK.*.NAME.>",
+    "$JS.API.CONSUMER.DELETE.*.<name>",
+    "$JS.ACK.*.<name>.>",
 ];
 
 /// Whoever reads along by consumers of any name.
@@ -137,7 +137,7 @@ impl std::str::FromStr for Consumer {
 
 impl Consumer {
     fn entry(&self, public_key: &str) -> String {
-        let publish = OWN_PLACE.map(|subject| subject.replace("NAME", self.0.as_str()));
+        let publish = OWN_PLACE.map(|subject| subject.replace("<name>", self.0.as_str()));
         entry(self.0.as_str(), public_key, &publish, &[format!("_INBOX_{}.>", self.0)])
     }
 }

@@ -63,20 +63,19 @@ fn consumers_in_python_and_rust_that_are_killed_have_every_event_once() {
     runtime().block_on(async {
         five.ready().await;
         let servers = &five.servers;
-        declare(servers, 0).await;
+        declare(servers, 0, 1).await;
         let mut consumers =
             [in_python(folder.path(), &nats.url(), &users), in_rust(folder.path(), &nats.url(), &users)];
         for death in 1..=DEATHS {
             // Written while they read; killed when they are somewhere in it.
-            let written = declare(servers, death);
-            let killed = async {
-                for consumer in &mut consumers {
-                    let from = consumer.seen.values().sum::<u64>();
-                    consumer.until(|seen| seen > from + rng.random_range(0..CHUNK as u64 / 2));
-                    consumer.kill9_and_start();
-                }
-            };
-            tokio::join!(written, killed);
+            let asked = servers.clone();
+            let written = tokio::spawn(async move { declare(&asked, death, CHUNK).await });
+            for consumer in &mut consumers {
+                let enough = consumer.seen.values().sum::<u64>() + rng.random_range(1..CHUNK as u64 / 2);
+                consumer.until(enough);
+                consumer.kill9_and_start();
+            }
+            written.await.unwrap();
         }
         start_rollout(servers).await;
         let log = log(servers).await;
@@ -93,15 +92,15 @@ fn consumers_in_python_and_rust_that_are_killed_have_every_event_once() {
     });
 }
 
-/// So many more VMs in two regions.
-async fn declare(servers: &Servers, round: usize) {
+/// So many more VMs in two regions, each with the number of its round.
+pub async fn declare(servers: &Servers, round: usize, count: usize) {
     let mut file = String::new();
     for region in ["west", "east"] {
         let _infallible = write!(file, "[[region]]\nname = \"{region}\"\ntime_zone = \"Europe/Berlin\"\n");
     }
     file += "[[subscription]]\nname = \"web\"\nfeatures = [\"InGuestAutoPatchVMPreview\", \"InGuestPatchVMPreview\"]\n";
     let mut request = fleet_file::parse(&file).unwrap().request();
-    request.vms = (0..if round == 0 { 1 } else { CHUNK }).map(|number| vm(round, number)).collect();
+    request.vms = (0..count).map(|number| vm(round, number)).collect();
     clients::fleet(servers).await.unwrap().declare_fleet(request).await.unwrap();
 }
 
@@ -250,9 +249,9 @@ impl Consumer {
     }
 
     /// Listens until it has so many events.
-    fn until(&mut self, mut enough: impl FnMut(u64) -> bool) {
+    fn until(&mut self, enough: u64) {
         let end = Instant::now() + LONGEST;
-        while !enough(self.seen.values().sum()) {
+        while self.seen.values().sum::<u64>() < enough {
             let left = end.saturating_duration_since(Instant::now());
             let said = self.lines.recv_timeout(left);
             let (stream, position) =

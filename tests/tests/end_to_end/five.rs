@@ -27,6 +27,11 @@ struct Service {
 impl Five {
     /// Each with the NATS user whose key is in this folder.
     pub fn start(folder: &Path, nats: &str, users: &Path) -> Self {
+        Self::start_with(folder, nats, users, "")
+    }
+
+    /// The same; the console is told more.
+    pub fn start_with(folder: &Path, nats: &str, users: &Path, console: &str) -> Self {
         // One issuer, whose public keys all of them have.
         let issuer = Issuer::open(folder).unwrap();
         let keys = folder.join("keys.json");
@@ -40,7 +45,8 @@ impl Five {
             let own = match name {
                 "agent-gateway" => format!("[service]\nagents_listen = \"{}\"\n", at(5)),
                 "console" => {
-                    format!("[service]\nhttp_listen = \"{}\"\nowners.planner = \"http://{}\"\n", at(6), at(1))
+                    let (http, planner) = (at(6), at(1));
+                    format!("[service]\nhttp_listen = \"{http}\"\nowners.planner = \"http://{planner}\"\n{console}")
                 }
                 _ => String::new(),
             };

@@ -15,3 +15,4 @@ mod health;
 mod identity;
 mod nats_users;
 mod real_run;
+mod webhooks;
