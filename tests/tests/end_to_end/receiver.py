@@ -73,4 +73,9 @@ class Receiver(BaseHTTPRequestHandler):
         pass
 
 
-ThreadingHTTPServer(("127.0.0.1", int(PORT)), Receiver).serve_forever()
+class Server(ThreadingHTTPServer):
+    def handle_error(self, *_) -> None:
+        """Whoever sent it did not wait for the answer, or was killed."""
+
+
+Server(("127.0.0.1", int(PORT)), Receiver).serve_forever()
