@@ -3,6 +3,9 @@
 //!
 //! Users are known by nkeys: the server's configuration holds public keys only.
 
+#[cfg(test)]
+mod catalogue;
+
 use nightshift_domain::ConsumerName;
 use nkeys::KeyPair;
 

@@ -16,6 +16,7 @@ use nightshift_protocol::api::v1::console_service_server::{ConsoleService, Conso
 use nightshift_protocol::api::v1::lookback_service_server::LookbackServiceServer;
 use nightshift_protocol::api::v1::overview_service_server::OverviewServiceServer;
 use nightshift_protocol::api::v1::webhook_service_server::WebhookServiceServer;
+use nightshift_protocol::convert::time;
 use nightshift_runtime::Host;
 use nightshift_runtime::access::Caller;
 use nightshift_runtime::status::{invalid, refused};
@@ -101,7 +102,15 @@ impl ConsoleService for Console {
         let request = request.into_inner();
         let partition: Partition = request.partition.parse().map_err(invalid)?;
         let log = self.log.clone();
-        let events = events::read(log, partition, request.after, request.follow).await.map_err(unreadable)?;
+        let after = match request.from {
+            None => request.after,
+            Some(_) if request.after > 0 => return Err(invalid("after and from: name one of them")),
+            from => {
+                let from = time(from, "from").map_err(invalid)?;
+                events::before(log.clone(), partition.clone(), from).await.map_err(unreadable)?
+            }
+        };
+        let events = events::read(log, partition, after, request.follow).await.map_err(unreadable)?;
         let ended = self.shutdown.clone().cancelled_owned();
         Ok(Response::new(
             events.map(|event| event.map(read_event).map_err(unreadable)).take_until(ended).boxed(),

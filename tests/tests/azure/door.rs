@@ -2,6 +2,7 @@
 
 use nightshift_cli::stack::{Extras, Listen, Stack};
 use nightshift_cli::{clients, fleet_file};
+use nightshift_protocol::api::v1 as api;
 use nightshift_runtime::Clock;
 use serde_json::{Value, json};
 
@@ -66,7 +67,7 @@ impl Door {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let stack = Stack::start_with(data, Clock::system(), Listen::free(), extras).await.unwrap();
-        let declared = fleet_file::parse(REGIONS).unwrap().request();
+        let declared = regions();
         clients::fleet(&stack.servers).await.unwrap().declare_fleet(declared).await.unwrap();
         let client = client(&stack);
         let door = Self { folder, stack, client };
@@ -145,6 +146,11 @@ impl Door {
         let scheme = if self.stack.http_authority.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{path}", self.stack.http)
     }
+}
+
+/// The declaration of the regions, to which a test may add machines.
+pub fn regions() -> api::DeclareFleetRequest {
+    fleet_file::parse(REGIONS).unwrap().request()
 }
 
 /// A client with the admin's token.

@@ -163,7 +163,7 @@ async fn read(servers: &Servers) -> Vec<Row> {
     let mut rows = Vec::new();
     for partition in listed.partitions {
         let stream = format!("nightshift_{}", partition.replace('.', "_"));
-        let request = api::ReadEventsRequest { partition, after: 0, follow: false };
+        let request = api::ReadEventsRequest { partition, after: 0, follow: false, from: None };
         let mut events = console.read_events(request).await.unwrap().into_inner();
         while let Some(event) = events.message().await.unwrap() {
             let envelope = Envelope::try_from(event.envelope.unwrap()).unwrap();

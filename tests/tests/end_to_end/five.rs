@@ -15,6 +15,7 @@ pub struct Five {
     services: Vec<Service>,
     pub servers: Servers,
     pub agents: SocketAddr,
+    pub http: SocketAddr,
 }
 
 struct Service {
@@ -45,8 +46,11 @@ impl Five {
             let own = match name {
                 "agent-gateway" => format!("[service]\nagents_listen = \"{}\"\n", at(5)),
                 "console" => {
-                    let (http, planner) = (at(6), at(1));
-                    format!("[service]\nhttp_listen = \"{http}\"\nowners.planner = \"http://{planner}\"\n{console}")
+                    let (http, planner, gateway) = (at(6), at(1), at(4));
+                    format!(
+                        "[service]\nhttp_listen = \"{http}\"\nowners.planner = \"http://{planner}\"\n\
+                         owners.gateway = \"http://{gateway}\"\n{console}"
+                    )
                 }
                 _ => String::new(),
             };
@@ -75,7 +79,7 @@ impl Five {
             token_file: Some(token_file),
             token: None,
         };
-        Self { services: services.collect(), servers, agents: at(5) }
+        Self { services: services.collect(), servers, agents: at(5), http: at(6) }
     }
 
     /// Waits until every service answers.

@@ -14,5 +14,7 @@ mod five;
 mod health;
 mod identity;
 mod nats_users;
+mod operation;
 mod real_run;
+mod replay;
 mod webhooks;

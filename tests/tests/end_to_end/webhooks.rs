@@ -177,7 +177,8 @@ async fn log(servers: &Servers) -> Vec<(String, Value)> {
     let listed = console.list_partitions(api::ListPartitionsRequest {}).await.unwrap().into_inner();
     let mut events = Vec::new();
     for partition in listed.partitions {
-        let request = api::ReadEventsRequest { partition: partition.clone(), after: 0, follow: false };
+        let request =
+            api::ReadEventsRequest { partition: partition.clone(), after: 0, follow: false, from: None };
         let mut read = console.read_events(request).await.unwrap().into_inner();
         while let Some(event) = read.message().await.unwrap() {
             let envelope = Envelope::try_from(event.envelope.unwrap()).unwrap();
