@@ -13,6 +13,7 @@ use nightshift_runtime::Clock;
 use serde_json::{Value, json};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const LONGEST: Duration = Duration::from_secs(60);
@@ -22,6 +23,7 @@ const VM: &str =
 #[test]
 fn an_assessment_is_answered_for_truthfully_by_a_console_that_was_killed_meanwhile() {
     let _alone = alone();
+    nightshift_runtime::crypto::install();
     let folder = tempfile::tempdir().unwrap();
     let users = folder.path().join("users");
     let made = Command::new(binary("nightshift")).arg("nats-users").arg(&users).output().unwrap();
@@ -37,16 +39,24 @@ fn an_assessment_is_answered_for_truthfully_by_a_console_that_was_killed_meanwhi
         let body = json!({ "location": "west", "properties": {
             "storageProfile": { "imageReference": {
                 "publisher": "Canonical", "offer": "UbuntuServer", "sku": "18.04-LTS", "version": "latest" } },
-            "osProfile": { "linuxConfiguration": { "patchSettings": { "patchMode": "AutomaticByPlatform" } } } } });
+            "osProfile": { "linuxConfiguration": { "patchSettings": { "patchMode": "ImageDefault" } } } } });
         let vm = until("the VM can be put", async || {
             let (status, _, vm) = door.send("PUT", &format!("{VM}?api-version=2020-12-01"), Some(&body)).await?;
-            (status == 201 || status == 200).then_some(vm)
+            // Until the console has read of the region.
+            if status != 201 {
+                println!("{status} {vm}");
+            }
+            (status == 201).then_some(vm)
         })
         .await;
         let id = VmId::new(vm["properties"]["vmId"].as_str().unwrap()).unwrap();
+        // It is known, and away: somebody else's night.
+        let agent = Agent::start(&five, &id).await;
+        enrolment::connected(&five.servers, 1).await.unwrap();
+        agent.end().await;
         let assess = format!("{VM}/assessPatches?api-version=2020-12-01");
-        let (status, operation, _) = door.send("POST", &assess, None).await.unwrap();
-        assert_eq!(status, 202);
+        let (status, operation, said) = door.send("POST", &assess, None).await.unwrap();
+        assert_eq!(status, 202, "{said}");
         let operation = operation.expect("Azure-AsyncOperation");
         let state = async || {
             let (status, _, body) = door.send("GET", &operation, None).await?;
@@ -61,14 +71,7 @@ fn an_assessment_is_answered_for_truthfully_by_a_console_that_was_killed_meanwhi
         assert_eq!(until("it answers", state).await, "InProgress");
 
         // The agent answers while there is no console that could see it.
-        let servers = &five.servers;
-        let issued = enrolment::tokens(servers, [&id]).await.unwrap().remove(0);
-        let order_keys = enrolment::order_keys(servers).await.unwrap();
-        let gateway = format!("https://{}", five.agents);
-        let config = Config::simulated(id, gateway, issued.token, issued.authority_pem, order_keys);
-        let (clock, shutdown) = (Clock::system(), CancellationToken::new());
-        let machine = back_end(&config, &clock).unwrap();
-        let agent = tokio::spawn(run_agent(config, machine, clock, shutdown.clone()));
+        let agent = Agent::start(&five, &id).await;
         five.kill("console");
         five.ready().await;
         let end = until("it has ended", async || state().await.filter(|state| state != "InProgress")).await;
@@ -78,9 +81,32 @@ fn an_assessment_is_answered_for_truthfully_by_a_console_that_was_killed_meanwhi
         five.ready().await;
         let again = until("it answers", async || door.send("GET", &operation, None).await).await;
         assert_eq!(again.2, answer, "what it was, it stays");
-        shutdown.cancel();
-        agent.await.unwrap().unwrap();
+        agent.end().await;
     });
+}
+
+/// The agent of a simulated machine.
+struct Agent {
+    running: JoinHandle<Result<(), nightshift_agent::run::AgentError>>,
+    shutdown: CancellationToken,
+}
+
+impl Agent {
+    async fn start(five: &Five, vm: &VmId) -> Self {
+        let issued = enrolment::tokens(&five.servers, [vm]).await.unwrap().remove(0);
+        let order_keys = enrolment::order_keys(&five.servers).await.unwrap();
+        let gateway = format!("https://{}", five.agents);
+        let config = Config::simulated(vm.clone(), gateway, issued.token, issued.authority_pem, order_keys);
+        let (clock, shutdown) = (Clock::system(), CancellationToken::new());
+        let machine = back_end(&config, &clock).unwrap();
+        let running = tokio::spawn(run_agent(config, machine, clock, shutdown.clone()));
+        Self { running, shutdown }
+    }
+
+    async fn end(self) {
+        self.shutdown.cancel();
+        self.running.await.unwrap().unwrap();
+    }
 }
 
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

@@ -22,6 +22,7 @@ use std::time::Duration;
 #[test]
 fn the_log_is_read_from_any_point_and_on_after_a_death_of_the_console() {
     let _alone = alone();
+    nightshift_runtime::crypto::install();
     let folder = tempfile::tempdir().unwrap();
     let users = folder.path().join("users");
     let made = Command::new(binary("nightshift")).arg("nats-users").arg(&users).output().unwrap();
