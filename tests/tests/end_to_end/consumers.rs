@@ -20,13 +20,19 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// How often each is killed.
 const DEATHS: usize = 8;
-/// Events of the fleet that are written between two deaths.
-const CHUNK: usize = 150;
+/// Machines that are declared together, again and again while consumers read and die: then a death finds one with some
+/// events stored, some only fetched, and new ones coming before those are sent again.
+const LOT: usize = 5;
+const BETWEEN_LOTS: Duration = Duration::from_millis(15);
+/// How long after an event was stored a consumer is killed at most.
+const MOMENT: u64 = 30;
 /// Everything a consumer is waited for comes within this time, or the test fails.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -67,20 +73,30 @@ fn consumers_in_python_and_rust_that_are_killed_have_every_event_once() {
         declare(servers, 0, 1).await;
         let mut consumers =
             [in_python(folder.path(), &nats.url(), &users), in_rust(folder.path(), &nats.url(), &users)];
-        for death in 1..=DEATHS {
-            // Written while they read; killed when they are somewhere in it.
-            let asked = servers.clone();
-            let written = tokio::spawn(async move { declare(&asked, death, CHUNK).await });
+        let over = Arc::new(AtomicBool::new(false));
+        let (asked, told) = (servers.clone(), over.clone());
+        let written = tokio::spawn(async move {
+            let mut lots = 0;
+            while !told.load(Ordering::Relaxed) {
+                lots += 1;
+                declare(&asked, lots, LOT).await;
+                tokio::time::sleep(BETWEEN_LOTS).await;
+            }
+            lots * LOT
+        });
+        for _ in 0..DEATHS {
             for consumer in &mut consumers {
-                let enough = consumer.seen.values().sum::<u64>() + rng.random_range(1..CHUNK as u64 / 2);
-                consumer.until(enough);
+                consumer.until(consumer.seen.values().sum::<u64>() + rng.random_range(1..60));
+                std::thread::sleep(Duration::from_millis(rng.random_range(0..MOMENT)));
                 consumer.kill9_and_start();
             }
-            written.await.unwrap();
         }
+        over.store(true, Ordering::Relaxed);
+        let written = written.await.unwrap();
         start_rollout(servers).await;
         let log = log(servers).await;
-        assert!(log.len() > CHUNK * DEATHS, "{} events", log.len());
+        println!("{} events", log.len());
+        assert!(log.len() > written);
         for consumer in &mut consumers {
             consumer.until_it_has(&log);
             let mut rows = (consumer.rows)();
