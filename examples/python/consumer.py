@@ -51,7 +51,7 @@ async def follow(jetstream, stream: str, name: str, table: "Table") -> None:
     while True:
         try:
             messages = await subscription.fetch(BATCH, timeout=REDELIVER_AFTER)
-        except nats.errors.TimeoutError:
+        except asyncio.TimeoutError:  # nothing came; nats-py has its own kind of it too
             continue
         taken = []
         for message in messages:
