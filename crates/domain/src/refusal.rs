@@ -45,8 +45,14 @@ impl Refusal {
 
     /// Whether the one who asks may not speak for what was asked about.
     pub fn is_denied(&self) -> bool {
-        ["InvalidEnrolmentToken", "KeyNotCurrent", "CertificateEnded", "SecondPersonNeeded"]
-            .contains(&self.code.as_str())
+        let denied = [
+            "AuthorizationFailed",
+            "CertificateEnded",
+            "InvalidEnrolmentToken",
+            "KeyNotCurrent",
+            "SecondPersonNeeded",
+        ];
+        denied.contains(&self.code.as_str())
     }
 
     /// Whether the state of the thing, not the request, stands against it.

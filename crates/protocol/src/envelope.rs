@@ -34,6 +34,11 @@ pub struct Command {
     pub events: u32,
 }
 
+/// How a service signs its events.
+pub fn source(service: &str) -> String {
+    format!("{SOURCE}{service}")
+}
+
 /// Whether this text can be an idempotency key.
 pub fn is_key(text: &str) -> bool {
     (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -75,7 +80,7 @@ impl Envelope {
     ) -> Self {
         Self {
             id: id.hyphenated().to_string(),
-            source: format!("{SOURCE}{source}"),
+            source: self::source(source),
             event_type: format!("{TYPE}{}", name(event)),
             time: at,
             subject: format!("{SUBJECT}{partition}.{}", event.aggregate()),

@@ -51,9 +51,8 @@ fn check_automatic_updates(vm: &Vm) -> Result<(), Refusal> {
 
 /// Whether the one model may become the other.
 pub(super) fn check_change(known: &Vm, wished: &Vm) -> Result<(), Refusal> {
-    let refuse = |code, what: String| {
-        Err(Refusal::new(code, format!("VM \"{}\": {what}", known.id)).about(&known.id))
-    };
+    let refuse =
+        |code, what: String| Err(Refusal::new(code, format!("VM \"{}\": {what}", known.id)).about(&known.id));
     if known.os != wished.os {
         return refuse(
             "OsChangeNotAllowed",

@@ -1,17 +1,18 @@
 //! The rollouts' gRPC.
 
-use super::{Planning, actor, required, rollout_id};
+use super::{Planning, actor, rollout_id};
 use nightshift_domain::planner::Planner;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::rhythm::Rhythm;
 use nightshift_domain::rollout::Actor;
-use nightshift_domain::{Decision, Refusal, RegionName, RolloutId};
+use nightshift_domain::{Decision, Event, Refusal, RegionName, RolloutId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::rollout_service_server::RolloutService;
 use nightshift_protocol::convert::timestamp;
 use nightshift_protocol::events::v1 as wire;
+use nightshift_runtime::Terms;
 use nightshift_runtime::access::Caller;
-use nightshift_runtime::status::invalid;
+use nightshift_runtime::status::{self, invalid, required};
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -20,13 +21,21 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::StartRolloutRequest>,
     ) -> Result<Response<api::StartRolloutResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let (caller, terms, request) = Terms::of(request)?;
         let id = rollout_id(request.rollout)?;
         let policy = required::<_, Policy>(request.policy, "policy")?;
         let actor = actor(&caller, request.actor)?;
         let started = id.clone();
-        self.0.command(move |planner, _| planner.start(&started, policy.clone(), actor.clone())).await?;
+        let start = move |planner: &Planner, _| planner.start(&started, policy.clone(), actor.clone());
+        let facts = self.0.wish(terms, start).await?;
+        let planned = facts.iter().find_map(|fact| match &fact.event {
+            Event::RolloutPlanned { phases, .. } => Some(phases.iter().map(Into::into).collect()),
+            _ => None,
+        });
+        if let Some(phases) = planned {
+            return Ok(Response::new(api::StartRolloutResponse { phases }));
+        }
+        // It had been started before.
         let planned = move |planner: &Planner| {
             let phases = planner.rollouts.get(&id).map(|rollout| &rollout.phases);
             phases.into_iter().flatten().map(|phase| (&phase.planned).into()).collect()
@@ -39,9 +48,8 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::PauseRolloutRequest>,
     ) -> Result<Response<api::PauseRolloutResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        self.wish(&caller, request.rollout, request.actor, Planner::pause).await?;
+        let (caller, terms, request) = Terms::of(request)?;
+        self.wish(&caller, terms, request.rollout, request.actor, Planner::pause).await?;
         Ok(Response::new(api::PauseRolloutResponse {}))
     }
 
@@ -49,9 +57,8 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::ResumeRolloutRequest>,
     ) -> Result<Response<api::ResumeRolloutResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        self.wish(&caller, request.rollout, request.actor, Planner::resume).await?;
+        let (caller, terms, request) = Terms::of(request)?;
+        self.wish(&caller, terms, request.rollout, request.actor, Planner::resume).await?;
         Ok(Response::new(api::ResumeRolloutResponse {}))
     }
 
@@ -59,9 +66,8 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::RetryRolloutRequest>,
     ) -> Result<Response<api::RetryRolloutResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        self.wish(&caller, request.rollout, request.actor, Planner::retry).await?;
+        let (caller, terms, request) = Terms::of(request)?;
+        self.wish(&caller, terms, request.rollout, request.actor, Planner::retry).await?;
         Ok(Response::new(api::RetryRolloutResponse {}))
     }
 
@@ -69,12 +75,11 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::SkipRegionRequest>,
     ) -> Result<Response<api::SkipRegionResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let (caller, terms, request) = Terms::of(request)?;
         let id = rollout_id(request.rollout)?;
-        let region = RegionName::new(request.region).map_err(invalid)?;
+        let region: RegionName = status::id(request.region, "region")?;
         let actor = actor(&caller, request.actor)?;
-        self.0.command(move |planner, _| planner.skip_region(&id, &region, actor.clone())).await?;
+        self.0.wish(terms, move |planner, _| planner.skip_region(&id, &region, actor.clone())).await?;
         Ok(Response::new(api::SkipRegionResponse {}))
     }
 
@@ -82,9 +87,8 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::CancelRolloutRequest>,
     ) -> Result<Response<api::CancelRolloutResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        self.wish(&caller, request.rollout, request.actor, Planner::cancel).await?;
+        let (caller, terms, request) = Terms::of(request)?;
+        self.wish(&caller, terms, request.rollout, request.actor, Planner::cancel).await?;
         Ok(Response::new(api::CancelRolloutResponse {}))
     }
 
@@ -92,12 +96,12 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::ApprovePhaseRequest>,
     ) -> Result<Response<api::ApprovePhaseResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let (caller, terms, request) = Terms::of(request)?;
         let id = rollout_id(request.rollout)?;
         let actor = actor(&caller, request.actor)?;
-        let phase = request.phase.checked_sub(1).ok_or_else(|| invalid("phase = 0: phases count from 1"))?;
-        self.0.command(move |planner, _| planner.approve(&id, phase, actor.clone())).await?;
+        let phase =
+            request.phase.checked_sub(1).ok_or_else(|| invalid("phase", "phase = 0: phases count from 1"))?;
+        self.0.wish(terms, move |planner, _| planner.approve(&id, phase, actor.clone())).await?;
         Ok(Response::new(api::ApprovePhaseResponse {}))
     }
 
@@ -105,13 +109,12 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::ChangePolicyRequest>,
     ) -> Result<Response<api::ChangePolicyResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let (caller, terms, request) = Terms::of(request)?;
         let id = rollout_id(request.rollout)?;
         let policy = required::<_, Policy>(request.policy, "policy")?;
         let actor = actor(&caller, request.actor)?;
         let change = move |planner: &Planner, _| planner.change_policy(&id, policy.clone(), actor.clone());
-        self.0.command(change).await?;
+        self.0.wish(terms, change).await?;
         Ok(Response::new(api::ChangePolicyResponse {}))
     }
 
@@ -119,13 +122,12 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::DeclareRhythmRequest>,
     ) -> Result<Response<api::DeclareRhythmResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let (caller, terms, request) = Terms::of(request)?;
         let rhythm =
             request.rhythm.map(|rhythm| required::<_, Rhythm>(Some(rhythm), "rhythm")).transpose()?;
         let actor = actor(&caller, request.actor)?;
         let declare = move |planner: &Planner, _| planner.declare_rhythm(rhythm.clone(), actor.clone());
-        self.0.command(declare).await?;
+        self.0.wish(terms, declare).await?;
         Ok(Response::new(api::DeclareRhythmResponse {}))
     }
 
@@ -148,13 +150,14 @@ impl Planning {
     async fn wish(
         &self,
         caller: &Caller,
+        terms: Terms,
         rollout: String,
         said: Option<wire::Actor>,
         wish: Wish,
     ) -> Result<(), Status> {
         let id = rollout_id(rollout)?;
         let actor = actor(caller, said)?;
-        self.0.command(move |planner, _| wish(planner, &id, actor.clone())).await?;
+        self.0.wish(terms, move |planner, _| wish(planner, &id, actor.clone())).await?;
         Ok(())
     }
 }
