@@ -2,11 +2,12 @@
 
 use crate::descriptors::FileDescriptorSet;
 use crate::examples::examples;
-use crate::{name, over_headers, seal};
+use crate::{command, name, over_headers, seal};
 use chrono::Duration;
 use nightshift_domain::{Aggregate, Chain, Time};
 use nightshift_protocol::FILE_DESCRIPTOR_SET;
-use nightshift_protocol::envelope::Envelope;
+use nightshift_protocol::envelope::{Command, Envelope};
+use nightshift_protocol::events::v1 as wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The names of the oneof's fields: an event that is added to the contract without an example fails here, and

@@ -23,7 +23,10 @@ impl RolloutService for Planning {
     ) -> Result<Response<api::StartRolloutResponse>, Status> {
         let (caller, terms, request) = Terms::of(request)?;
         let id = rollout_id(request.rollout)?;
-        let policy = required::<_, Policy>(request.policy, "policy")?;
+        let policy = match request.policy {
+            None => Policy::default(),
+            policy => required(policy, "policy")?,
+        };
         let actor = actor(&caller, request.actor)?;
         let started = id.clone();
         let start = move |planner: &Planner, _| planner.start(&started, policy.clone(), actor.clone());
