@@ -19,7 +19,7 @@ impl World {
     pub async fn new() -> Self {
         let world = Self::empty().await;
         let mut declared = fleet_file::parse(include_str!("../../../examples/fleet.toml")).unwrap().request();
-        declared.idempotency_key = "the fleet".replace(' ', "-");
+        declared.idempotency_key = "the-fleet".into();
         let vms = declared.vms.len();
         clients::fleet(&world.stack.servers).await.unwrap().declare_fleet(declared).await.unwrap();
         let mut console = clients::console(&world.stack.servers).await.unwrap();
@@ -43,10 +43,6 @@ impl World {
         self.stack.ended().await.unwrap();
         let stack = start(self.folder.path().join("data")).await;
         Self { stack, ..self }
-    }
-
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 
     /// A token that is good for so long.
