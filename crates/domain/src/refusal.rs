@@ -61,8 +61,10 @@ impl Refusal {
             "AgentNotEnrolled",
             "FeatureNotRegistered",
             "FeatureRegistering",
+            "InstallUnderWay",
             "NoEligibleVm",
             "NothingToRetry",
+            "OutsideWindow",
             "ProviderNotRegistered",
             "RegionInUse",
         ];
