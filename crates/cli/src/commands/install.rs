@@ -68,6 +68,7 @@ fn request(install: Install) -> anyhow::Result<api::InstallPatchesRequest> {
         maximum_duration_seconds: seconds("longest", install.longest)?,
         within_seconds: seconds("within", install.within)?,
         actor: Some(actor(install.wish)),
+        ..Default::default()
     })
 }
 
