@@ -29,7 +29,7 @@ const DEBIAN: [(&[&str], &str); 11] = [
 ];
 
 /// Programs in Python, each in an environment of its own: its name, and its packages.
-const PYTHON: [(&str, &[&str]); 5] = [
+const PYTHON: [(&str, &[&str]); 6] = [
     // A consumer of the event stream; a receiver of webhooks that checks their signatures by the convention's own package.
     (
         "event-stream",
@@ -43,6 +43,11 @@ const PYTHON: [(&str, &[&str]); 5] = [
     (
         "azure-sdk-newest",
         &["azure-mgmt-compute==39.0.0", "azure-mgmt-resource==26.0.0", "azure-mgmt-resource-features==1.0.0"],
+    ),
+    // gRPC from a client that has nothing of ours: by the contract's files, and by reflection.
+    (
+        "grpc",
+        &["grpcio==1.85.1", "grpcio-reflection==1.85.1", "grpcio-status==1.85.1", "grpcio-tools==1.85.1"],
     ),
     ("schemathesis", &["schemathesis==4.32.5"]),
     ("azure-cli", &["azure-cli==2.91.0"]),

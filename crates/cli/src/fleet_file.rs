@@ -83,6 +83,7 @@ impl DeclaredFleet {
             topology: Some((&self.topology).into()),
             features: self.features.iter().map(feature).collect(),
             vms: self.vms.iter().map(Into::into).collect(),
+            ..Default::default()
         }
     }
 

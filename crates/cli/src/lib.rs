@@ -10,6 +10,7 @@ pub mod exit;
 pub mod fleet_file;
 mod live;
 pub mod nats_users;
+mod pages;
 pub mod policy_file;
 pub mod real_fleet;
 pub mod stack;

@@ -74,7 +74,8 @@ pub(crate) async fn watch(
     live: &mut Live,
 ) -> anyhow::Result<api::RolloutView> {
     let mut console = clients::console(servers).await?;
-    let mut states = console.watch_rollout(api::WatchRolloutRequest { rollout }).await?.into_inner();
+    let mut states =
+        console.watch_rollout(api::WatchRolloutRequest { rollout, ..Default::default() }).await?.into_inner();
     let mut last = None;
     while let Some(state) = states.message().await? {
         let rollout = state.rollout.context("the console sent no rollout")?;

@@ -17,7 +17,7 @@ use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::json::event_json;
 use nightshift_runtime::Host;
 use nightshift_runtime::access::{self, Access, Caller};
-use nightshift_runtime::status::invalid;
+use nightshift_runtime::status::{id, invalid, unreadable};
 use serde::Deserialize;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -82,6 +82,14 @@ struct Page {
     filter: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct RolloutsPage {
+    page_size: u32,
+    page_token: String,
+}
+
 async fn vms(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
@@ -95,17 +103,17 @@ async fn vms(
 async fn vm(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Path(vm): Path<String>,
 ) -> Result<Json<api::VmView>, Refused> {
-    Ok(Json(service::get_vm(&door.host, caller, VmId::new(id).map_err(invalid)?).await?))
+    Ok(Json(service::get_vm(&door.host, caller, id::<VmId>(vm, "vm")?).await?))
 }
 
 async fn explain(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Path(vm): Path<String>,
 ) -> Result<Json<api::ExplainVmResponse>, Refused> {
-    Ok(Json(service::explain_vm(&door.host, caller, VmId::new(id).map_err(invalid)?).await?))
+    Ok(Json(service::explain_vm(&door.host, caller, id::<VmId>(vm, "vm")?).await?))
 }
 
 /// As the health-monitor knows the VM.
@@ -120,16 +128,18 @@ async fn health(
 async fn rollouts(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
+    Query(RolloutsPage { page_size, page_token }): Query<RolloutsPage>,
 ) -> Result<Json<api::ListRolloutsResponse>, Refused> {
-    Ok(Json(api::ListRolloutsResponse { rollouts: service::list_rollouts(&door.host, caller).await? }))
+    let request = api::ListRolloutsRequest { page_size, page_token };
+    Ok(Json(service::list_rollouts(&door.host, caller, request).await?))
 }
 
 async fn rollout(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Path(rollout): Path<String>,
 ) -> Result<Json<api::RolloutView>, Refused> {
-    Ok(Json(service::get_rollout(&door.host, caller, RolloutId::new(id).map_err(invalid)?).await?))
+    Ok(Json(service::get_rollout(&door.host, caller, id::<RolloutId>(rollout, "rollout")?).await?))
 }
 
 /// Where the events begin; at the partition's first if neither is said.
@@ -149,20 +159,20 @@ async fn live_events(
     Query(begin): Query<Begin>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, axum::Error>>>, Refused> {
-    let partition: Partition = partition.parse().map_err(invalid)?;
+    let partition: Partition = partition.parse().map_err(|error| invalid("partition", error))?;
     let log = door.desk.log;
     let after = match (headers.get("last-event-id").map(|id| id.to_str().map(str::parse)), begin) {
         (Some(Ok(Ok(position))), _) => position,
-        (Some(_), _) => return Err(invalid("Last-Event-ID: not a position").into()),
+        (Some(_), _) => return Err(invalid("Last-Event-ID", "Last-Event-ID: not a position").into()),
         (None, Begin { after: Some(_), from: Some(_) }) => {
-            return Err(invalid("after and from: name one of them").into());
+            return Err(invalid("from", "after and from: name one of them").into());
         }
         (None, Begin { from: Some(from), .. }) => {
-            events::before(log.clone(), partition.clone(), from).await.map_err(service::unreadable)?
+            events::before(log.clone(), partition.clone(), from).await.map_err(|error| unreadable(&error))?
         }
         (None, Begin { after, from: None }) => after.unwrap_or(0),
     };
-    let events = events::read(log, partition, after, true).await.map_err(service::unreadable)?;
+    let events = events::read(log, partition, after, true).await.map_err(|error| unreadable(&error))?;
     let events = events.map(sse_event).take_until(door.shutdown.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }

@@ -2,6 +2,7 @@
 
 use super::print;
 use crate::arguments::{Events, Servers};
+use crate::audit::partitions;
 use crate::{clients, exit};
 use futures::stream::{SelectAll, StreamExt as _};
 use nightshift_protocol::api::v1 as api;
@@ -18,7 +19,7 @@ pub(crate) async fn run(command: Events, servers: &Servers, json: bool) -> anyho
     let mut console = clients::console(servers).await?;
     let partitions = match partition {
         Some(partition) => vec![partition],
-        None => console.list_partitions(api::ListPartitionsRequest {}).await?.into_inner().partitions,
+        None => partitions(&mut console).await?,
     };
     let mut all = SelectAll::new();
     for partition in partitions {

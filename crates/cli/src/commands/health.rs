@@ -2,7 +2,7 @@
 
 use super::{print, print_json, table};
 use crate::arguments::{Health, Servers};
-use crate::{clients, exit};
+use crate::{clients, exit, pages};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use nightshift_protocol::api::v1 as api;
@@ -71,16 +71,13 @@ fn source_row(source: &api::SourceHealth, watched: bool) -> anyhow::Result<(&'st
 
 async fn of_region(servers: &Servers, region: String, json: bool) -> anyhow::Result<()> {
     let mut monitor = clients::health(servers).await?;
-    let mut request = api::ListRegionHealthRequest { region, after: String::new() };
-    let mut vms = Vec::new();
-    loop {
-        let page = monitor.list_region_health(request.clone()).await?.into_inner();
-        vms.extend(page.vms);
-        if page.next.is_empty() {
-            break;
-        }
-        request.after = page.next;
-    }
+    let vms = pages::all(async |page_token| {
+        let request =
+            api::ListRegionHealthRequest { region: region.clone(), page_token, ..Default::default() };
+        let page = monitor.list_region_health(request).await?.into_inner();
+        Ok((page.vms, page.next_page_token))
+    });
+    let vms = vms.await?;
     if json {
         return print_json(&vms);
     }

@@ -18,12 +18,18 @@ pub(crate) async fn run(command: Rhythm, servers: &Servers, json: bool) -> anyho
             };
             let actor = Some(actor(wish));
             planner
-                .declare_rhythm(api::DeclareRhythmRequest { rhythm: Some((&rhythm).into()), actor })
+                .declare_rhythm(api::DeclareRhythmRequest {
+                    rhythm: Some((&rhythm).into()),
+                    actor,
+                    ..Default::default()
+                })
                 .await?;
         }
         Rhythm::Stop { wish } => {
             let actor = Some(actor(wish));
-            planner.declare_rhythm(api::DeclareRhythmRequest { rhythm: None, actor }).await?;
+            planner
+                .declare_rhythm(api::DeclareRhythmRequest { rhythm: None, actor, ..Default::default() })
+                .await?;
         }
         Rhythm::Show => {}
     }

@@ -3,7 +3,7 @@
 use super::{print, print_json, table};
 use crate::arguments::{Rollout, Servers, Wish};
 use crate::live::Live;
-use crate::{clients, exit, live, policy_file, summary};
+use crate::{clients, exit, live, pages, policy_file, summary};
 use anyhow::Context as _;
 use nightshift_domain::policy::Policy;
 use nightshift_protocol::api::v1 as api;
@@ -28,32 +28,39 @@ pub(crate) async fn run(command: Rollout, servers: &Servers, json: bool) -> anyh
         }
         Rollout::Watch { rollout } => return watch(servers, rollout, json).await,
         Rollout::Pause { rollout, wish } => {
-            let request = api::PauseRolloutRequest { rollout, actor: Some(actor(wish)) };
+            let request =
+                api::PauseRolloutRequest { rollout, actor: Some(actor(wish)), ..Default::default() };
             clients::rollouts(servers).await?.pause_rollout(request).await?;
         }
         Rollout::Resume { rollout, wish } => {
-            let request = api::ResumeRolloutRequest { rollout, actor: Some(actor(wish)) };
+            let request =
+                api::ResumeRolloutRequest { rollout, actor: Some(actor(wish)), ..Default::default() };
             clients::rollouts(servers).await?.resume_rollout(request).await?;
         }
         Rollout::Retry { rollout, wish } => {
-            let request = api::RetryRolloutRequest { rollout, actor: Some(actor(wish)) };
+            let request =
+                api::RetryRolloutRequest { rollout, actor: Some(actor(wish)), ..Default::default() };
             clients::rollouts(servers).await?.retry_rollout(request).await?;
         }
         Rollout::SkipRegion { rollout, region, wish } => {
-            let request = api::SkipRegionRequest { rollout, region, actor: Some(actor(wish)) };
+            let request =
+                api::SkipRegionRequest { rollout, region, actor: Some(actor(wish)), ..Default::default() };
             clients::rollouts(servers).await?.skip_region(request).await?;
         }
         Rollout::Approve { rollout, phase, wish } => {
-            let request = api::ApprovePhaseRequest { rollout, phase, actor: Some(actor(wish)) };
+            let request =
+                api::ApprovePhaseRequest { rollout, phase, actor: Some(actor(wish)), ..Default::default() };
             clients::rollouts(servers).await?.approve_phase(request).await?;
         }
         Rollout::Policy { rollout, policy, wish } => {
             let policy = Some((&policy_file::read(&policy)?).into());
-            let request = api::ChangePolicyRequest { rollout, policy, actor: Some(actor(wish)) };
+            let request =
+                api::ChangePolicyRequest { rollout, policy, actor: Some(actor(wish)), ..Default::default() };
             clients::rollouts(servers).await?.change_policy(request).await?;
         }
         Rollout::Cancel { rollout, wish } => {
-            let request = api::CancelRolloutRequest { rollout, actor: Some(actor(wish)) };
+            let request =
+                api::CancelRolloutRequest { rollout, actor: Some(actor(wish)), ..Default::default() };
             clients::rollouts(servers).await?.cancel_rollout(request).await?;
         }
     }
@@ -72,6 +79,7 @@ async fn start(
         rollout: rollout.to_owned(),
         policy: Some(policy.into()),
         actor: Some(actor(wish)),
+        ..Default::default()
     };
     let started = clients::rollouts(servers).await?.start_rollout(request).await?.into_inner();
     if json {
@@ -86,13 +94,18 @@ async fn start(
 }
 
 async fn list(servers: &Servers, json: bool) -> anyhow::Result<()> {
-    let response =
-        clients::console(servers).await?.list_rollouts(api::ListRolloutsRequest {}).await?.into_inner();
+    let mut console = clients::console(servers).await?;
+    let rollouts = pages::all(async |page_token| {
+        let request = api::ListRolloutsRequest { page_token, ..Default::default() };
+        let page = console.list_rollouts(request).await?.into_inner();
+        Ok((page.rollouts, page.next_page_token))
+    });
+    let rollouts = rollouts.await?;
     if json {
-        return print_json(&response.rollouts);
+        return print_json(&rollouts);
     }
     let mut rows = table(&["ROLLOUT", "STATE", "HEALTHY", "FAILED", "SKIPPED", "DEFERRED", "WHY"]);
-    for rollout in &response.rollouts {
+    for rollout in &rollouts {
         let tally = rollout.tally.unwrap_or_default();
         let counts =
             [tally.healthy, tally.failed, tally.skipped, tally.deferred].map(|count| count.to_string());

@@ -23,6 +23,7 @@ pub(crate) async fn run(command: Vm, servers: &Servers, json: bool) -> anyhow::R
         Vm::List { region } => list(servers, region.unwrap_or_default(), json).await?,
         Vm::Show { vm } => show(servers, vm, json).await?,
         Vm::Assess { vm, no_wait, wish } => assess(servers, vm, wish, no_wait, json).await?,
+        Vm::Install(install) => return super::install::run(install, servers, json).await,
         Vm::Token { vm, out } => token(servers, vm, out.as_deref(), json).await?,
     }
     Ok(exit::DONE)
@@ -126,7 +127,7 @@ async fn show(servers: &Servers, vm: String, json: bool) -> anyhow::Result<()> {
 
 /// Wishes an assessment and, unless told otherwise, waits for its end.
 async fn assess(servers: &Servers, vm: String, wish: Wish, no_wait: bool, json: bool) -> anyhow::Result<()> {
-    let request = api::AssessVmRequest { vm: vm.clone(), actor: Some(actor(wish)), ttl_seconds: 0 };
+    let request = api::AssessVmRequest { vm: vm.clone(), actor: Some(actor(wish)), ..Default::default() };
     let asked = clients::agents(servers).await?.assess_vm(request).await?.into_inner();
     if no_wait {
         return if json {
@@ -169,7 +170,7 @@ fn print_assessment(assessment: &Assessment) -> anyhow::Result<()> {
 }
 
 async fn token(servers: &Servers, vm: String, out: Option<&Path>, json: bool) -> anyhow::Result<()> {
-    let request = api::IssueEnrolmentTokensRequest { vms: vec![vm], ttl_seconds: 0 };
+    let request = api::IssueEnrolmentTokensRequest { vms: vec![vm], ..Default::default() };
     let response = clients::agents(servers).await?.issue_enrolment_tokens(request).await?.into_inner();
     let issued = response.tokens.into_iter().next().context("the gateway issued no token")?;
     let order_keys = enrolment::order_keys(servers).await?;

@@ -72,8 +72,7 @@ fn writer(subject: &str) -> &'static str {
             }
         }
     };
-    let writers: Vec<_> =
-        USERS.iter().filter(|user| user.writes.iter().any(&may)).collect();
+    let writers: Vec<_> = USERS.iter().filter(|user| user.writes.iter().any(&may)).collect();
     let [one] = writers.as_slice() else { panic!("{subject} has {} writers", writers.len()) };
     one.name
 }

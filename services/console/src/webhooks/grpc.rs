@@ -2,12 +2,11 @@
 
 use super::state::Seen;
 use super::{Webhooks, Work};
-use crate::service::unreadable;
 use nightshift_domain::{Refusal, WebhookName};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::webhook_service_server::WebhookService;
 use nightshift_protocol::convert::timestamp;
-use nightshift_runtime::status::{invalid, refused};
+use nightshift_runtime::status::{id, refused, unreadable};
 use tonic::{Request, Response, Status};
 
 pub(crate) struct WebhookDoor(pub(crate) Webhooks);
@@ -29,12 +28,12 @@ impl WebhookService for WebhookDoor {
         &self,
         request: Request<api::RetryWebhookRequest>,
     ) -> Result<Response<api::RetryWebhookResponse>, Status> {
-        let name = WebhookName::new(request.into_inner().webhook).map_err(invalid)?;
+        let name: WebhookName = id(request.into_inner().webhook, "webhook")?;
         let unknown = || {
             let what = format!(
                 "there is no webhook \"{name}\": `nightshift webhook list` shows those that there are"
             );
-            refused(&Refusal::new("WebhookNotFound", what))
+            refused(&Refusal::new("WebhookNotFound", what).about(&name))
         };
         let work = self.0.0.get(&name).ok_or_else(unknown)?;
         work.places.go_on();
@@ -47,12 +46,12 @@ impl Work {
     async fn view(&self) -> Result<api::Webhook, Status> {
         let Seen { delivered, last_delivered_at, waiting } = self.state.seen();
         let mut partitions = Vec::new();
-        for partition in self.log.partitions().await.map_err(unreadable)? {
+        for partition in self.log.partitions().await.map_err(|error| unreadable(&error))? {
             if !self.webhook.wants(&partition) {
                 continue;
             }
             let position = self.places.position(&partition);
-            let newest = self.log.newest(&partition).await.map_err(unreadable)?;
+            let newest = self.log.newest(&partition).await.map_err(|error| unreadable(&error))?;
             let waits = waiting.get(&partition);
             partitions.push(api::WebhookPartition {
                 partition: partition.to_string(),
