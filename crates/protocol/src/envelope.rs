@@ -15,11 +15,7 @@ const TYPE: &str = "nightshift.v1.";
 const SOURCE: &str = "nightshift/";
 const SPEC_VERSION: (&str, &str) = ("ce-specversion", "1.0");
 const CONTENT_TYPE: (&str, &str) = ("ce-datacontenttype", "application/protobuf");
-/// Extension attributes of CloudEvents, and the headers in which the first versions had them: readers of those times look
-/// for these alone.
-const PREVIOUS_HASH: (&str, &str) = ("ce-previoushash", "Nightshift-Previous-Hash");
-const TRACEPARENT: (&str, &str) = ("ce-traceparent", "traceparent");
-const COMMAND: &str = "Nightshift-Command";
+const COMMAND: &str = "ce-command";
 
 /// Characters of an idempotency key.
 pub const LONGEST_KEY: usize = 128;
@@ -46,6 +42,10 @@ pub fn source(service: &str) -> String {
 pub fn is_key(text: &str) -> bool {
     (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
+/// Extension attributes of CloudEvents, and the headers in which the first versions had them: readers of those times look
+/// for these alone.
+const PREVIOUS_HASH: (&str, &str) = ("ce-previoushash", "Nightshift-Previous-Hash");
+const TRACEPARENT: (&str, &str) = ("ce-traceparent", "traceparent");
 
 /// An event as it is stored and sent.
 #[derive(Debug, Clone, PartialEq)]

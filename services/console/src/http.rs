@@ -168,7 +168,8 @@ async fn live_events(
             return Err(invalid("from", "after and from: name one of them").into());
         }
         (None, Begin { from: Some(from), .. }) => {
-            events::before(log.clone(), partition.clone(), from).await.map_err(|error| unreadable(&error))?
+            let before = events::before(log.clone(), partition.clone(), from).await;
+            before.map_err(|error| unreadable(&error))?
         }
         (None, Begin { after, from: None }) => after.unwrap_or(0),
     };

@@ -108,16 +108,17 @@ impl ConsoleService for Console {
         let log = self.log.clone();
         let after = match request.from {
             None => request.after,
-            Some(_) if request.after > 0 => return Err(invalid("from", "after and from: name one of them")),
+            Some(_) if request.after > 0 => {
+                return Err(invalid("from", "after and from: name one of them"));
+            }
             from => {
                 let from = time(from, "from").map_err(|error| invalid("from", error))?;
-                events::before(log.clone(), partition.clone(), from)
-                    .await
-                    .map_err(|error| unreadable(&error))?
+                let before = events::before(log.clone(), partition.clone(), from).await;
+                before.map_err(|error| unreadable(&error))?
             }
         };
-        let events =
-            events::read(log, partition, after, request.follow).await.map_err(|error| unreadable(&error))?;
+        let events = events::read(log, partition, after, request.follow).await;
+        let events = events.map_err(|error| unreadable(&error))?;
         let ended = self.shutdown.clone().cancelled_owned();
         Ok(Response::new(
             events

@@ -158,7 +158,6 @@ async fn start_rollout(servers: &Servers) {
     clients::rollouts(servers).await.unwrap().start_rollout(request).await.unwrap();
     let token = api::IssueEnrolmentTokensRequest {
         vms: vec!["vm-1-0".into(), "vm-1-1".into()],
-        ttl_seconds: 0,
         ..Default::default()
     };
     clients::agents(servers).await.unwrap().issue_enrolment_tokens(token).await.unwrap();

@@ -115,11 +115,11 @@ fn a_command_comes_back_by_both_ways_and_a_damaged_one_is_refused() {
     ] {
         let headers = sealed.headers();
         let get = |name: &str| match name {
-            "Nightshift-Command" => Some(damaged.clone()),
+            "ce-command" => Some(damaged.clone()),
             _ => headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()),
         };
         let error = Envelope::from_headers(get, sealed.data.clone()).unwrap_err();
-        assert_eq!(error.field, "Nightshift-Command", "{damaged}");
+        assert_eq!(error.field, "ce-command", "{damaged}");
     }
     let mut on_the_wire = wire::Envelope::from(&sealed);
     on_the_wire.command.as_mut().unwrap().caller.pop();

@@ -28,7 +28,7 @@ impl WebhookService for WebhookDoor {
         &self,
         request: Request<api::RetryWebhookRequest>,
     ) -> Result<Response<api::RetryWebhookResponse>, Status> {
-        let name: WebhookName = id(request.into_inner().webhook, "webhook")?;
+        let name = id::<WebhookName>(request.into_inner().webhook, "webhook")?;
         let unknown = || {
             let what = format!(
                 "there is no webhook \"{name}\": `nightshift webhook list` shows those that there are"
