@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod fleet;
 pub(crate) mod forecast;
 pub(crate) mod health;
+mod install;
 pub(crate) mod nats_users;
 pub(crate) mod plan;
 pub(crate) mod rhythm;

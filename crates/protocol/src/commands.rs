@@ -41,6 +41,7 @@ commands! {
     RetryRolloutRequest,
     SkipRegionRequest,
     CancelRolloutRequest,
+    InstallPatchesRequest,
     ApprovePhaseRequest,
     ChangePolicyRequest,
     DeclareRhythmRequest,

@@ -23,6 +23,7 @@ pub(crate) async fn run(command: Vm, servers: &Servers, json: bool) -> anyhow::R
         Vm::List { region } => list(servers, region.unwrap_or_default(), json).await?,
         Vm::Show { vm } => show(servers, vm, json).await?,
         Vm::Assess { vm, no_wait, wish } => assess(servers, vm, wish, no_wait, json).await?,
+        Vm::Install(install) => return super::install::run(install, servers, json).await,
         Vm::Token { vm, out } => token(servers, vm, out.as_deref(), json).await?,
     }
     Ok(exit::DONE)

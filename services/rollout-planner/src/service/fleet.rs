@@ -132,7 +132,7 @@ impl FleetService for Planning {
 }
 
 /// Refuses to touch another's VM: to whom does not see it, it is not there.
-fn check_owner(planner: &Planner, caller: &Caller, vm: &VmId) -> Result<(), Refusal> {
+pub(super) fn check_owner(planner: &Planner, caller: &Caller, vm: &VmId) -> Result<(), Refusal> {
     let owner = planner.fleet.vms.get(vm).map(|vm| &vm.subscription);
     let owner = owner.filter(|owner| caller.sees(owner)).ok_or_else(|| Refusal::no_vm(vm))?;
     caller.check(Role::Operator, owner).map_err(|denied| denied.refusal())

@@ -1,11 +1,16 @@
 //! The rollouts' gRPC.
 
+use super::fleet::check_owner;
 use super::{Planning, actor, rollout_id};
+use chrono::Duration;
+use nightshift_domain::on_demand::InstallWish;
+use nightshift_domain::patch::{Classification, RebootSetting};
 use nightshift_domain::planner::Planner;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::rhythm::Rhythm;
 use nightshift_domain::rollout::Actor;
-use nightshift_domain::{Decision, Event, Refusal, RegionName, RolloutId};
+use nightshift_domain::selection::Mask;
+use nightshift_domain::{Decision, Event, Refusal, RegionName, RolloutId, VmId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::rollout_service_server::RolloutService;
 use nightshift_protocol::convert::timestamp;
@@ -14,6 +19,7 @@ use nightshift_runtime::Terms;
 use nightshift_runtime::access::Caller;
 use nightshift_runtime::status::{self, invalid, required};
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 #[tonic::async_trait]
 impl RolloutService for Planning {
@@ -95,6 +101,41 @@ impl RolloutService for Planning {
         Ok(Response::new(api::CancelRolloutResponse {}))
     }
 
+    async fn install_patches(
+        &self,
+        request: Request<api::InstallPatchesRequest>,
+    ) -> Result<Response<api::InstallPatchesResponse>, Status> {
+        let (caller, terms, mut request) = Terms::of(request)?;
+        let name = std::mem::take(&mut request.rollout);
+        let name = if name.is_empty() { format!("install-{}", Uuid::new_v4()) } else { name };
+        let id = rollout_id(name)?;
+        let actor = actor(&caller, request.actor.take())?;
+        let wish = install_wish(request)?;
+        let asked = id.clone();
+        let install = move |planner: &Planner, now| {
+            check_owner(planner, &caller, &wish.vm)?;
+            planner.install(&asked, &wish, actor.clone(), now)
+        };
+        let facts = self.0.wish(terms, install).await?;
+        let made = facts.iter().find_map(|fact| match &fact.event {
+            Event::RolloutRequested { rollout, on_demand: Some(on_demand), .. } => {
+                Some((rollout.to_string(), Some(timestamp(on_demand.not_after))))
+            }
+            _ => None,
+        });
+        if let Some((rollout, not_after)) = made {
+            return Ok(Response::new(api::InstallPatchesResponse { rollout, not_after }));
+        }
+        // It had been asked for before.
+        let rollout = id.to_string();
+        let not_after = move |planner: &Planner, _| {
+            let on_demand = planner.rollouts.get(&id).and_then(|rollout| rollout.on_demand.as_ref());
+            on_demand.map(|on_demand| timestamp(on_demand.not_after))
+        };
+        let not_after = self.0.look(not_after).await?;
+        Ok(Response::new(api::InstallPatchesResponse { rollout, not_after }))
+    }
+
     async fn approve_phase(
         &self,
         request: Request<api::ApprovePhaseRequest>,
@@ -163,4 +204,47 @@ impl Planning {
         self.0.wish(terms, move |planner, _| wish(planner, &id, actor.clone())).await?;
         Ok(())
     }
+}
+
+/// How long an order may take, and how long the wish for one may wait, if nobody says.
+const DEFAULT_WORK_SECONDS: u32 = 90 * 60;
+const DEFAULT_WITHIN_SECONDS: u32 = 30 * 60;
+const LONGEST_WITHIN_SECONDS: u32 = 7 * 24 * 60 * 60;
+
+fn install_wish(request: api::InstallPatchesRequest) -> Result<InstallWish, Status> {
+    let or = |seconds: u32, default| if seconds == 0 { default } else { seconds };
+    let within = or(request.within_seconds, DEFAULT_WITHIN_SECONDS);
+    if within > LONGEST_WITHIN_SECONDS {
+        let sentence = format!("within_seconds = {within}: at most a week, {LONGEST_WITHIN_SECONDS}");
+        return Err(invalid("within_seconds", sentence));
+    }
+    let longest_work = or(request.maximum_duration_seconds, DEFAULT_WORK_SECONDS);
+    let masks = |field: &str, masks: Vec<String>| {
+        let masks = masks.into_iter().map(Mask::new).collect::<Result<Vec<_>, _>>();
+        masks.map_err(|error| invalid(field, format!("{field}: {error}")))
+    };
+    let classification = |value: i32| {
+        let known = wire::Classification::try_from(value).ok().and_then(|known| known.try_into().ok());
+        known.ok_or_else(|| {
+            let sentence = format!("classifications: {value} is none of Critical, Security and Other");
+            invalid("classifications", sentence)
+        })
+    };
+    let classifications = request.classifications.iter().map(|value| classification(*value));
+    let classifications = classifications.collect::<Result<Vec<Classification>, _>>()?;
+    let urgent = vec![Classification::Critical, Classification::Security];
+    let reboot = match wire::RebootSetting::try_from(request.reboot) {
+        Ok(wire::RebootSetting::Unspecified) => RebootSetting::IfRequired,
+        Ok(known) => known.try_into().map_err(|_| invalid("reboot", "reboot: unknown"))?,
+        Err(_) => return Err(invalid("reboot", format!("reboot = {}: unknown", request.reboot))),
+    };
+    Ok(InstallWish {
+        vm: status::id::<VmId>(request.vm, "vm")?,
+        classifications: if classifications.is_empty() { urgent } else { classifications },
+        include: masks("include", request.include)?,
+        exclude: masks("exclude", request.exclude)?,
+        reboot,
+        longest_work: Duration::seconds(i64::from(longest_work)),
+        within: Duration::seconds(i64::from(within)),
+    })
 }
