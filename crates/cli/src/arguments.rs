@@ -76,6 +76,9 @@ pub enum Command {
     /// Read the log.
     #[command(subcommand)]
     Events(Events),
+    /// Receivers that are sent events by HTTP.
+    #[command(subcommand)]
+    Webhook(Webhook),
     /// The rollout that starts by itself every month.
     #[command(subcommand)]
     Rhythm(Rhythm),
@@ -100,6 +103,10 @@ pub enum Command {
     NatsUsers {
         /// Where they are written; nothing that is there is written over.
         folder: PathBuf,
+        /// Also a user who reads the event stream by a durable consumer of this name, and does nothing else; several,
+        /// separated by commas.
+        #[arg(long = "consumer", value_name = "NAME", value_delimiter = ',')]
+        consumers: Vec<crate::nats_users::Consumer>,
     },
     /// Tokens with which people and programs say who they are.
     #[command(subcommand)]
@@ -127,6 +134,21 @@ pub struct Up {
     /// Where agents connect, if not at port 7709 of the address.
     #[arg(long)]
     pub agents_listen: Option<SocketAddr>,
+    /// Receivers that are sent events by HTTP, as `[[webhooks]]` of this file (TOML) says: docs/events.md.
+    #[arg(long, value_name = "FILE")]
+    pub webhooks: Option<PathBuf>,
+}
+
+/// `nightshift webhook …`
+#[derive(Debug, Subcommand)]
+pub enum Webhook {
+    /// All of them: how far each is, and what it does not take.
+    List,
+    /// Try again at once what a receiver did not take, also one that said that it is gone.
+    Retry {
+        /// The webhook.
+        webhook: String,
+    },
 }
 
 /// `nightshift token …`

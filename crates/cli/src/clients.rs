@@ -9,6 +9,7 @@ use nightshift_protocol::api::v1::fleet_service_client::FleetServiceClient;
 use nightshift_protocol::api::v1::health_service_client::HealthServiceClient;
 use nightshift_protocol::api::v1::region_service_client::RegionServiceClient;
 use nightshift_protocol::api::v1::rollout_service_client::RolloutServiceClient;
+use nightshift_protocol::api::v1::webhook_service_client::WebhookServiceClient;
 use nightshift_runtime::access::Bearer;
 use std::path::Path;
 use std::time::Duration;
@@ -26,6 +27,11 @@ pub async fn console(servers: &Servers) -> anyhow::Result<ConsoleServiceClient<A
     let channel = connect("console", &servers.console).await?;
     Ok(ConsoleServiceClient::with_interceptor(channel, bearer(servers)?)
         .max_decoding_message_size(LARGEST_RESPONSE))
+}
+
+/// The console's service for webhooks.
+pub async fn webhooks(servers: &Servers) -> anyhow::Result<WebhookServiceClient<Authorized>> {
+    Ok(WebhookServiceClient::with_interceptor(connect("console", &servers.console).await?, bearer(servers)?))
 }
 
 /// The planner's fleet service.

@@ -15,6 +15,7 @@ pub(crate) mod simulate;
 pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod vm;
+pub(crate) mod webhook;
 
 use serde::Serialize;
 use std::fmt::Display;

@@ -65,8 +65,10 @@ impl Refusal {
             "NoEligibleVm",
             "NothingToRetry",
             "OutsideWindow",
+            "PatchModeNotAutomaticByPlatform",
             "ProviderNotRegistered",
             "RegionInUse",
+            "RolloutOnDemand",
         ];
         ["Conflict", "Exists", "NotAllowed"].iter().any(|ending| self.code.ends_with(ending))
             || of_state.contains(&self.code.as_str())

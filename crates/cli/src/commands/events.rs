@@ -23,7 +23,7 @@ pub(crate) async fn run(command: Events, servers: &Servers, json: bool) -> anyho
     };
     let mut all = SelectAll::new();
     for partition in partitions {
-        let request = api::ReadEventsRequest { partition, after, follow: !no_follow };
+        let request = api::ReadEventsRequest { partition, after, follow: !no_follow, from: None };
         all.push(console.read_events(request).await?.into_inner());
     }
     while let Some(event) = all.next().await {

@@ -10,7 +10,7 @@ use nightshift_domain::policy::Policy;
 use nightshift_domain::rhythm::Rhythm;
 use nightshift_domain::rollout::Actor;
 use nightshift_domain::selection::Mask;
-use nightshift_domain::{Decision, Event, Refusal, RegionName, RolloutId, VmId};
+use nightshift_domain::{Decision, Event, Refusal, RegionName, RolloutId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::rollout_service_server::RolloutService;
 use nightshift_protocol::convert::timestamp;
@@ -106,9 +106,14 @@ impl RolloutService for Planning {
         request: Request<api::InstallPatchesRequest>,
     ) -> Result<Response<api::InstallPatchesResponse>, Status> {
         let (caller, terms, mut request) = Terms::of(request)?;
-        let name = std::mem::take(&mut request.rollout);
-        let name = if name.is_empty() { format!("install-{}", Uuid::new_v4()) } else { name };
-        let id = rollout_id(name)?;
+        let id = rollout_id(match std::mem::take(&mut request.rollout) {
+            // With an idempotency key it comes out the same again.
+            name if name.is_empty() => match terms.seed() {
+                Some(seed) => format!("install-{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, &seed)),
+                None => format!("install-{}", Uuid::new_v4()),
+            },
+            name => name,
+        })?;
         let actor = actor(&caller, request.actor.take())?;
         let wish = install_wish(request)?;
         let asked = id.clone();
@@ -118,16 +123,15 @@ impl RolloutService for Planning {
         };
         let facts = self.0.wish(terms, install).await?;
         let made = facts.iter().find_map(|fact| match &fact.event {
-            Event::RolloutRequested { rollout, on_demand: Some(on_demand), .. } => {
-                Some((rollout.to_string(), Some(timestamp(on_demand.not_after))))
-            }
+            Event::RolloutRequested { on_demand, .. } => on_demand.as_ref(),
             _ => None,
         });
-        if let Some((rollout, not_after)) = made {
+        let rollout = id.to_string();
+        if let Some(made) = made {
+            let not_after = Some(timestamp(made.not_after));
             return Ok(Response::new(api::InstallPatchesResponse { rollout, not_after }));
         }
         // It had been asked for before.
-        let rollout = id.to_string();
         let not_after = move |planner: &Planner, _| {
             let on_demand = planner.rollouts.get(&id).and_then(|rollout| rollout.on_demand.as_ref());
             on_demand.map(|on_demand| timestamp(on_demand.not_after))
@@ -221,7 +225,7 @@ fn install_wish(request: api::InstallPatchesRequest) -> Result<InstallWish, Stat
     let longest_work = or(request.maximum_duration_seconds, DEFAULT_WORK_SECONDS);
     let masks = |field: &str, masks: Vec<String>| {
         let masks = masks.into_iter().map(Mask::new).collect::<Result<Vec<_>, _>>();
-        masks.map_err(|error| invalid(field, format!("{field}: {error}")))
+        masks.map_err(|error| invalid(field, error))
     };
     let classification = |value: i32| {
         let known = wire::Classification::try_from(value).ok().and_then(|known| known.try_into().ok());
@@ -234,16 +238,16 @@ fn install_wish(request: api::InstallPatchesRequest) -> Result<InstallWish, Stat
     let classifications = classifications.collect::<Result<Vec<Classification>, _>>()?;
     let urgent = vec![Classification::Critical, Classification::Security];
     let reboot = match wire::RebootSetting::try_from(request.reboot) {
-        Ok(wire::RebootSetting::Unspecified) => RebootSetting::IfRequired,
-        Ok(known) => known.try_into().map_err(|_| invalid("reboot", "reboot: unknown"))?,
-        Err(_) => return Err(invalid("reboot", format!("reboot = {}: unknown", request.reboot))),
+        Ok(wire::RebootSetting::Unspecified) => Some(RebootSetting::IfRequired),
+        known => known.ok().and_then(|known| known.try_into().ok()),
     };
+    let unknown = || invalid("reboot", format!("reboot = {}: unknown", request.reboot));
     Ok(InstallWish {
-        vm: status::id::<VmId>(request.vm, "vm")?,
+        vm: status::id(request.vm, "vm")?,
         classifications: if classifications.is_empty() { urgent } else { classifications },
         include: masks("include", request.include)?,
         exclude: masks("exclude", request.exclude)?,
-        reboot,
+        reboot: reboot.ok_or_else(unknown)?,
         longest_work: Duration::seconds(i64::from(longest_work)),
         within: Duration::seconds(i64::from(within)),
     })
