@@ -99,6 +99,10 @@ impl EventLog for Log {
         self.inner.subscribe(follow, after).await
     }
 
+    async fn newest(&self, partition: &Partition) -> Result<u64, ReadError> {
+        self.inner.newest(partition).await
+    }
+
     async fn partitions(&self) -> Result<Vec<Partition>, ReadError> {
         self.inner.partitions().await
     }
