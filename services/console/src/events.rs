@@ -89,7 +89,8 @@ mod tests {
         for (number, moment) in (0..).zip(moments) {
             let event = Event::VmRemoved { vm: VmId::new("a").unwrap() };
             let id = uuid::Uuid::from_u128(number);
-            let draft = Draft { id, source: "test", at: at(*moment), event, traceparent: None };
+            let draft =
+                Draft { id, source: "test", at: at(*moment), event, traceparent: None, command: None };
             let chain = Chain::Whole(Partition::Fleet);
             let write = Write { chain, expected: head, events: vec![draft] };
             head = log.append(&Partition::Fleet, vec![write]).await.unwrap()[0];
