@@ -1,6 +1,6 @@
 //! `nightshift nats-users`
 
-use super::{print, print_json};
+use crate::output::{Format, print};
 use crate::{exit, nats_users};
 use anyhow::Context as _;
 use serde_json::json;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 /// The file that nats-server's configuration includes.
 const CONFIGURATION: &str = "users.conf";
 
-pub(crate) fn run(folder: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(folder: &Path, output: Format) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let (seeds, configuration) = nats_users::issue()?;
     for (name, seed) in &seeds {
@@ -21,8 +21,8 @@ pub(crate) fn run(folder: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     }
     keep(&folder.join(CONFIGURATION), 0o644, &configuration)?;
     let names: Vec<&str> = seeds.iter().map(|(name, _)| *name).collect();
-    if as_json {
-        print_json(&json!({ "folder": folder, "configuration": CONFIGURATION, "users": names }))?;
+    if output.is_for_programs() {
+        output.print(&json!({ "folder": folder, "configuration": CONFIGURATION, "users": names }))?;
     } else {
         print(format_args!("{}: a secret key each for {}", folder.display(), names.join(", ")))?;
         print(format_args!("nats-server: include \"{}\"", folder.join(CONFIGURATION).display()))?;

@@ -1,9 +1,9 @@
 //! `nightshift up`
 
-use super::print;
 use crate::arguments::Up;
+use crate::output::print;
 use crate::stack::{ADMIN_TOKEN, Extras, Listen, Stack};
-use crate::{clients, exit, fleet_file};
+use crate::{clients, exit, fleet_file, installation};
 use nightshift_runtime::{Clock, config, lifecycle, telemetry};
 use std::process::ExitCode;
 
@@ -14,6 +14,7 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     listen.agents = up.agents_listen.unwrap_or(listen.agents);
     let extras = Extras { tls: up.tls, ..Extras::default() };
     let stack = Stack::start_with(up.data.clone(), Clock::system(), listen, extras).await?;
+    installation::leave_here(&up.data, &stack.servers)?;
     if let Some(fleet) = fleet {
         let declared =
             clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?.into_inner();
