@@ -219,7 +219,7 @@ pub(crate) fn left_here(data: &Path) -> anyhow::Result<Option<(Entry, PathBuf)>>
 }
 
 /// Leaves in the folder of `nightshift up` where it answers.
-pub(crate) fn leave_here(data: &Path, servers: &Servers) -> anyhow::Result<()> {
+pub fn leave_here(data: &Path, servers: &Servers) -> anyhow::Result<()> {
     let token_file = servers.token_file.as_ref().map(|path| path.strip_prefix(data).unwrap_or(path).into());
     let entry = Entry {
         console: Some(servers.console.clone()),

@@ -12,7 +12,7 @@ use std::io::IsTerminal as _;
 /// How it is shown; on standard error, so that standard output is the result alone.
 pub(crate) enum Bars {
     /// One bar for each region.
-    Bars { all: MultiProgress, bars: BTreeMap<String, ProgressBar>, clock: Option<ProgressBar> },
+    Shown { all: MultiProgress, bars: BTreeMap<String, ProgressBar>, clock: Option<ProgressBar> },
     /// One line for each change of a phase or region.
     Lines,
     /// Not at all.
@@ -25,7 +25,7 @@ impl Bars {
         if output.is_for_programs() {
             Bars::Quiet
         } else if std::io::stderr().is_terminal() {
-            Bars::Bars { all: MultiProgress::new(), bars: BTreeMap::new(), clock: None }
+            Bars::Shown { all: MultiProgress::new(), bars: BTreeMap::new(), clock: None }
         } else {
             Bars::Lines
         }
@@ -45,7 +45,7 @@ impl Bars {
                 };
                 super::lines(servers, rollout, &mut say).await
             }
-            Bars::Bars { .. } | Bars::Quiet => {
+            Bars::Shown { .. } | Bars::Quiet => {
                 let mut feed = Feed::open(servers, rollout, Some(super::PATIENCE)).await?;
                 loop {
                     if let Update::Now(now) = feed.next().await? {
@@ -61,7 +61,7 @@ impl Bars {
     }
 
     fn show(&mut self, rollout: &api::RolloutView) {
-        let Bars::Bars { all, bars, clock } = self else { return };
+        let Bars::Shown { all, bars, clock } = self else { return };
         let clock = clock.get_or_insert_with(|| {
             let line = all.add(ProgressBar::no_length());
             line.set_style(style("{msg}"));
@@ -85,7 +85,7 @@ impl Bars {
     }
 
     fn finish(&self) {
-        if let Bars::Bars { bars, clock, .. } = self {
+        if let Bars::Shown { bars, clock, .. } = self {
             bars.values().chain(clock).for_each(ProgressBar::abandon);
         }
     }

@@ -76,39 +76,39 @@ async fn show(servers: &Servers, model: &mut Model, news: &mut mpsc::Receiver<Ne
     loop {
         screen.draw(|frame| draw(frame, model, palette))?;
         tokio::select! {
-            heard = news.recv() => match heard.context("nobody tells of the rollout any more")? {
-                News::Update(update) => model.update(update),
-                News::Log(line) => model.say(line),
-                News::LogOpen => model.has_log = true,
-                News::Failed(error) => return Err(error),
-            },
-            key = keys.next() => match key.context("the terminal is gone")?? {
-                Event::Key(key) => match model.press(key) {
+            heard = news.recv() => take(model, heard.context("nobody tells of the rollout any more")?)?,
+            key = keys.next() => {
+                // A new size is seen by the next drawing.
+                let Event::Key(key) = key.context("the terminal is gone")?? else { continue };
+                match model.press(key) {
                     Some(Action::Quit) => return Ok(()),
                     Some(Action::Wish(wish, reason)) => {
                         wishes.spawn(send(servers.clone(), model.rollout.clone(), wish, reason));
                     }
                     None => {}
-                },
-                // A new size is seen by the next drawing.
-                _ => {}
-            },
+                }
+            }
             Some(done) = wishes.join_next() => model.answered(done?),
             () = signals.received() => return Ok(()),
         }
         // What waits is taken in before the next drawing.
         while let Ok(more) = news.try_recv() {
-            match more {
-                News::Update(update) => model.update(update),
-                News::Log(line) => model.say(line),
-                News::LogOpen => model.has_log = true,
-                News::Failed(error) => return Err(error),
-            }
+            take(model, more)?;
         }
         if model.now.as_ref().is_some_and(is_over) {
             return Ok(());
         }
     }
+}
+
+fn take(model: &mut Model, news: News) -> anyhow::Result<()> {
+    match news {
+        News::Update(update) => model.update(update),
+        News::Log(line) => model.say(line),
+        News::LogOpen => model.has_log = true,
+        News::Failed(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// A halted rollout is not over: whoever looks at it can let it go on.

@@ -234,7 +234,7 @@ fn region_line<'a>(
 }
 
 fn bar(done: u32, of: u32, length: u32) -> String {
-    let full = if of == 0 { 0 } else { done.min(of) * length / of };
+    let full = (done.min(of) * length).checked_div(of).unwrap_or(0);
     let (full, rest) = (full as usize, (length - full) as usize);
     format!("[{}{}]", "=".repeat(full), " ".repeat(rest))
 }
