@@ -40,7 +40,8 @@ fn of_line(line: &str) -> Option<String> {
     let line = line
         .replace("cargo run --release -- ", "nightshift ")
         .replace("target/release/nightshift ", "nightshift ");
-    let at = if line.starts_with("nightshift ") { 0 } else { line.find(" nightshift ")? + 1 };
+    // Elsewhere in a line it is a name, such as that of a cloud.
+    let at = if line.starts_with("nightshift ") { 0 } else { line.find("(nightshift ")? + 1 };
     let command = line[at..].split(['|', ';', '>', '#', '&', ')', '$', '<']).next()?;
     let command = command.split('…').next()?.trim();
     (command != "nightshift").then(|| command.to_owned())

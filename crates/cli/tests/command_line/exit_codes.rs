@@ -72,8 +72,15 @@ fn at_an_installation() {
     is(&of(&["vm", "show", "a b"]), 2, &["a b"]);
     // A rule, or the state of things.
     installation.begin("2026-11");
-    is(&of(&["rollout", "resume", "2026-11"]), 6, &["next: nightshift rollout show 2026-11"]);
-    is(&of(&["rollout", "retry", "2026-11"]), 6, &["NothingToRetry", "next: "]);
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/policy.toml");
+    std::fs::write(installation.folder.path().join("other.toml"), "batch_percent = 7\n").unwrap();
+    let again = of(&["rollout", "start", "2026-11", "--policy", "other.toml"]);
+    is(&again, 6, &["RolloutExists", "next: nightshift rollout show 2026-11"]);
+    assert_eq!(
+        of(&["rollout", "start", "2026-11", "--policy", policy]).code,
+        0,
+        "the same again is no other"
+    );
     // Tokens: a reader's, none, and one that is none.
     let reader = installation.token("rosa", Role::Reader);
     let mut pause = installation.command(&["rollout", "pause", "2026-11"]);
@@ -91,4 +98,9 @@ fn at_an_installation() {
     // A rollout that somebody ended.
     installation.out(&["rollout", "cancel", "2026-11"]);
     wait_until("the console reads of it", || of(&["rollout", "watch", "2026-11"]).code == 9);
+    is(
+        &of(&["rollout", "pause", "2026-11"]),
+        6,
+        &["RolloutStateConflict", "next: nightshift rollout show 2026-11"],
+    );
 }

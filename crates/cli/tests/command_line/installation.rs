@@ -88,7 +88,7 @@ impl Installation {
         self.runtime.block_on(async {
             clients::fleet(self.servers()).await.unwrap().declare_fleet(fleet.request()).await.unwrap();
         });
-        wait_until("the console reads of the fleet", || self.said(&["vm", "show", "weu-web-0001"]).code == 0);
+        wait_until("the console reads of the fleet", || self.said(&["vm", "show", "weu-web-01"]).code == 0);
     }
 
     pub fn servers(&self) -> &Servers {

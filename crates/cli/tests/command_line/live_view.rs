@@ -74,7 +74,11 @@ fn it_gives_the_terminal_back_however_it_ends() {
         by_signal.ended(0);
     }
     // By an error: whoever may see it no more.
-    let by_error = watch(&installation, 24, 80);
+    let mut command = installation.command(&WATCH);
+    let token = std::fs::read_to_string(installation.servers().token_file.as_ref().unwrap()).unwrap();
+    command.env_remove("NIGHTSHIFT_TOKEN_FILE").env("NIGHTSHIFT_TOKEN", token.trim());
+    let by_error = Terminal::run(command, "", 24, 80);
+    by_error.wait_for("the rollout", |screen| screen.contains("RUNNING"));
     installation.stop();
     std::fs::remove_file(installation.folder.path().join("data/issuer-key.pem")).unwrap();
     installation.start_again();
@@ -86,10 +90,12 @@ fn it_gives_the_terminal_back_however_it_ends() {
 fn it_goes_on_when_the_console_restarts_and_ends_with_the_rollout() {
     let mut installation = Installation::start();
     installation.begin("2026-11");
-    let terminal = watch(&installation, 24, 80);
+    let terminal = watch(&installation, 40, 100);
+    let written = installation.folder.path().join("lines");
     let mut lines = installation.command(&[WATCH.as_slice(), &["--plain"]].concat());
-    let lines =
-        lines.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = lines.stdout(std::fs::File::create(&written).unwrap()).spawn().unwrap();
+    let said = || std::fs::read_to_string(&written).unwrap();
+    wait_until("it has begun", || said().contains("rollout: running"));
     installation.stop();
     terminal.wait_for("that nobody answers", |screen| screen.contains("NOT CONNECTED"));
     installation.start_again();
@@ -99,9 +105,9 @@ fn it_goes_on_when_the_console_restarts_and_ends_with_the_rollout() {
     wait_until("it is cancelled", || installation.said(&["rollout", "cancel", "2026-11"]).code == 0);
     terminal.ended(9);
     assert!(terminal.text().contains("rollout 2026-11: cancelled"), "{}", terminal.text());
-    let said: crate::installation::Said = lines.wait_with_output().unwrap().into();
-    assert_eq!(said.code, 9, "{said:?}");
-    assert!(said.out.contains("trying again") && said.out.contains("rollout: cancelled"), "{said:?}");
+    assert_eq!(lines.wait().unwrap().code(), Some(9));
+    let said = said();
+    assert!(said.contains("trying again") && said.contains("rollout: cancelled"), "{said}");
 }
 
 #[test]
@@ -113,7 +119,7 @@ fn where_there_is_no_such_terminal_there_are_lines() {
     {
         let command = installation.command(&[WATCH.as_slice(), words].concat());
         let terminal = Terminal::run(command, environment, 24, 80);
-        terminal.wait_for("a state", |screen| screen.to_lowercase().contains("running"));
+        wait_until("a state", || terminal.raw().to_lowercase().contains("running"));
         assert!(!terminal.is_full_screen(), "{words:?} {environment}");
     }
 }

@@ -14,6 +14,8 @@ use ratatui::widgets::{Clear, Paragraph, Wrap};
 const WIDE: u16 = 120;
 /// Below this size there is a line of numbers, and nothing else.
 const SMALLEST: (u16, u16) = (24, 6);
+/// What there is to press.
+const KEYS: &str = "q quit  up/down region  p pause  r resume  ? help";
 
 /// How tones look.
 #[derive(Debug, Clone, Copy)]
@@ -314,9 +316,12 @@ fn foot<'a>(model: &Model, palette: Palette) -> Line<'a> {
         ]);
     }
     if let Some((tone, note)) = &model.note {
-        return Line::from(palette.span(Some(*tone), note.clone()));
+        return Line::from(vec![
+            palette.span(Some(*tone), note.clone()),
+            palette.span(Some(Tone::Dim), format!("   {KEYS}")),
+        ]);
     }
-    Line::from(palette.span(Some(Tone::Dim), "q quit  up/down region  p pause  r resume  ? help"))
+    Line::from(palette.span(Some(Tone::Dim), KEYS))
 }
 
 fn draw_help(frame: &mut Frame<'_>, area: Rect, palette: Palette) {
