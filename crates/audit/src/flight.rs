@@ -2,10 +2,12 @@
 
 use crate::Record;
 use crate::fleet::Fleet;
+use crate::rollouts::Rollouts;
 use crate::run::Runs;
 use nightshift_domain::event::{Order, Outcome};
 use nightshift_domain::fleet::Placement;
 use nightshift_domain::layout::Member;
+use nightshift_domain::on_demand::OnDemand;
 use nightshift_domain::{Event, OrderId, RegionName, RolloutId, SubscriptionId, VmId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,6 +16,8 @@ pub(crate) struct Flight<'a> {
     pub region: &'a RegionName,
     pub order: &'a Order,
     pub placed: &'a Record,
+    /// Present if a person asked for it, on one VM: exempt from rules S3 to S5, but not from being in flight for others.
+    pub on_demand: Option<&'a OnDemand>,
     /// The first report that the order was finished, if there is one.
     pub finished: Option<&'a Record>,
     /// `None` if it is still in flight when the log ends.
@@ -33,6 +37,7 @@ impl<'a> Flight<'a> {
         records: &[&'a Record],
         fleet: &Fleet<'a>,
         runs: &Runs<'a>,
+        rollouts: &Rollouts<'a>,
     ) -> Vec<Self> {
         let mut flights: Vec<Self> = Vec::new();
         let mut open = BTreeMap::<&OrderId, VecDeque<usize>>::new();
@@ -55,7 +60,18 @@ impl<'a> Flight<'a> {
                     let round = round.map(|round| (round.phase, round.number));
                     let (placed, finished, settled) = (*record, None, None);
                     open.entry(&order.id).or_default().push_back(flights.len());
-                    flights.push(Flight { region, order, placed, finished, settled, round, enlisted, place });
+                    let on_demand = rollouts.get(&order.rollout).and_then(|rollout| rollout.on_demand);
+                    flights.push(Flight {
+                        region,
+                        order,
+                        placed,
+                        on_demand,
+                        finished,
+                        settled,
+                        round,
+                        enlisted,
+                        place,
+                    });
                 }
                 Event::OrderFinished { order, .. } => {
                     let first = open.get(order).and_then(|open| flights.get_mut(*open.front()?));

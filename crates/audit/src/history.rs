@@ -45,7 +45,7 @@ impl<'a> History<'a> {
         let rollouts = Rollouts::of(&rollout);
         let runs = Runs::of(&regions, &rollouts);
         let flight = |(region, events): (&&'a RegionName, &Vec<_>)| {
-            (*region, Flight::all(region, events, &fleet, &runs))
+            (*region, Flight::all(region, events, &fleet, &runs, &rollouts))
         };
         let flights = regions.iter().map(flight).collect();
         Self {

@@ -2,6 +2,7 @@
 
 use crate::Record;
 use crate::timeline::Timeline;
+use nightshift_domain::on_demand::OnDemand;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::selection::PackageVersion;
 use nightshift_domain::{Event, Partition, RegionName, RolloutId, Time};
@@ -28,6 +29,8 @@ impl Turn<'_> {
 /// One rollout.
 #[derive(Default)]
 pub(crate) struct Rollout<'a> {
+    /// Present if a person asked for it, on one VM.
+    pub on_demand: Option<&'a OnDemand>,
     /// The policy with which it was asked for, and every change of it.
     pub policies: Timeline<'a, &'a Policy>,
     turns: BTreeMap<&'a RegionName, Vec<Turn<'a>>>,
@@ -114,8 +117,9 @@ impl<'a> Rollout<'a> {
 
     fn take(&mut self, record: &'a Record) {
         match &record.event {
-            Event::RolloutRequested { policy, .. } if self.requested().is_none() => {
+            Event::RolloutRequested { policy, on_demand, .. } if self.requested().is_none() => {
                 self.policies.push(record, policy);
+                self.on_demand = on_demand.as_ref();
             }
             Event::PolicyChanged { policy, .. } => self.policies.push(record, policy),
             Event::TurnGranted { region, phase, round, .. } => {

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod fleet;
+mod install;
 mod installation;
 mod log;
 mod own;
@@ -9,6 +10,7 @@ mod rollout;
 
 pub use ahead::{Demo, Forecast, Plan, Simulate};
 pub use fleet::{Feature, Fleet, Health, Model, Region, Report, Vm};
+pub use install::{Class, Install, Reboot};
 pub use installation::{Flags, Servers};
 pub use log::{Audit, Events, Overview};
 pub use own::{Context, Token, Up};

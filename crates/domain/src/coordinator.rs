@@ -1,6 +1,7 @@
 //! The mind of region-coordinator: the runs of its regions, and their upkeep.
 
 mod asked;
+mod beside;
 mod upkeep;
 
 use crate::event::{Chain, Event, Partition};
@@ -10,6 +11,7 @@ use crate::layout::Member;
 use crate::mind::{Decision, Fact, Follow, Mind, Time};
 use crate::run::{Ask, Run, Wish};
 use asked::Asked;
+use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use upkeep::Upkeep;
@@ -54,8 +56,12 @@ impl Mind for Coordinator {
                     runs.values_mut().filter(|run| !run.is_completed()).for_each(|run| run.apply(fact));
                 }
             }
-            (None, Event::RolloutRequested { rollout, policy, .. }) => {
-                self.rollouts.insert(rollout.clone(), Asked::of(policy));
+            (None, Event::RolloutRequested { rollout, policy, on_demand, .. }) => {
+                self.rollouts.insert(rollout.clone(), Asked::of(policy, on_demand));
+            }
+            (None, Event::RolloutCompleted { rollout, .. }) if self.is_on_demand(rollout) => {
+                // There may be many of them, and nothing is left to be decided.
+                self.rollouts.remove(rollout);
             }
             (None, event) => {
                 let aggregate = event.aggregate();
@@ -114,7 +120,10 @@ impl Coordinator {
             // (certified versions, a changed policy) stands before it in the log.
             let Some((phase, round)) = asked.turn(region) else { continue };
             let events = match run {
-                Some(run) if run.round() == round => run.decide(now, &asked.ask(region, phase, &self.fleet)),
+                Some(run) if run.round() == round => {
+                    let beside = self.beside(rollout, region, run);
+                    run.decide(now, &asked.ask(region, phase, &self.fleet, beside))
+                }
                 Some(run) if run.round() > round => Vec::new(),
                 _ => self.start(rollout, region, phase, round, asked),
             };
@@ -128,8 +137,12 @@ impl Coordinator {
     /// When the clock alone could change the answer of [`Coordinator::decide_in`].
     pub fn next_wake_in(&self, region: &RegionName, now: Time) -> Option<Time> {
         let runs = self.runs.get(region)?;
-        let wake =
-            |(rollout, run): (&RolloutId, &Run)| run.next_wake(now, &self.rollouts.get(rollout)?.policy);
+        let wake = |(rollout, run): (&RolloutId, &Run)| {
+            let asked = self.rollouts.get(rollout)?;
+            let too_late = asked.on_demand.as_ref().filter(|_| !run.is_completed());
+            let too_late = too_late.map(|on_demand| on_demand.not_after + Duration::seconds(1));
+            run.next_wake(now, &asked.policy).into_iter().chain(too_late).filter(|at| *at > now).min()
+        };
         runs.iter().filter_map(wake).min()
     }
 
@@ -142,7 +155,9 @@ impl Coordinator {
     pub fn ask<'a>(&'a self, rollout: &RolloutId, region: &RegionName) -> Option<Ask<'a>> {
         let asked = self.rollouts.get(rollout)?;
         let phase = asked.turn(region).map_or(0, |(phase, _)| phase);
-        Some(asked.ask(region, phase, &self.fleet))
+        let run = self.runs.get(region).and_then(|runs| runs.get(rollout));
+        let beside = run.map(|run| self.beside(rollout, region, run)).unwrap_or_default();
+        Some(asked.ask(region, phase, &self.fleet, beside))
     }
 
     fn is_mine(&self, region: &RegionName) -> bool {
@@ -165,7 +180,9 @@ impl Coordinator {
             policy: asked.policy.clone(),
             retries: asked.retries(region),
         }];
-        let members: Vec<Member> = if round == 1 {
+        let members: Vec<Member> = if let Some(on_demand) = &asked.on_demand {
+            self.eligible(region).filter(|member| member.vm == on_demand.vm).collect()
+        } else if round == 1 {
             self.eligible(region).collect()
         } else {
             let run = self.runs.get(region).and_then(|runs| runs.get(rollout));

@@ -10,6 +10,7 @@ use crate::health::{Baseline, Signal};
 use crate::id::{OrderId, RegionName, RolloutId, SourceName, SubscriptionId, VmId};
 use crate::layout::{Member, StageKey, StepKey};
 use crate::mind::Time;
+use crate::on_demand::OnDemand;
 use crate::patch::{Assessment, Blame, PatchTally};
 use crate::plan::PlannedPhase;
 use crate::policy::{Policy, Query};
@@ -42,8 +43,14 @@ pub enum Event {
     VmRemoved { vm: VmId },
 
     // ---- partition rollout, written by rollout-planner
-    /// A person, or the monthly rhythm, asked for a rollout.
-    RolloutRequested { rollout: RolloutId, policy: Policy, actor: Actor },
+    /// A person, or the monthly rhythm, asked for a rollout; or a person for patches on one VM, beside all rollouts.
+    RolloutRequested {
+        rollout: RolloutId,
+        policy: Policy,
+        actor: Actor,
+        #[serde(default)]
+        on_demand: Option<OnDemand>,
+    },
     /// The regions of the fleet were put into phases.
     RolloutPlanned { rollout: RolloutId, phases: Vec<PlannedPhase> },
     /// Turns may be granted to the phase's regions.
@@ -157,6 +164,9 @@ pub enum Event {
     /// What became of them: so many fell ill or silent, so many stayed well. One that was not well at first, or whose own
     /// turn came, is in neither number.
     ControlsJudged { rollout: RolloutId, sample: OrderId, ill: u32, well: u32 },
+    /// A person had patches installed on this VM of the region, beside the run: until the run of rollout `to` is completed
+    /// no order is placed here that would collide with it (rules S3 to S5).
+    RunYielded { rollout: RolloutId, to: RolloutId, member: Member },
     /// A person has the failed tried again: the round ends, and VMs that it did not reach are for the next one.
     RunCut { rollout: RolloutId, why: String },
     /// Every stage ended, or a cancelled run has nothing in flight any more.
@@ -263,6 +273,7 @@ impl Event {
             | RunReleased { rollout, .. }
             | RunHalted { rollout, .. }
             | RunCut { rollout, .. }
+            | RunYielded { rollout, .. }
             | ControlsRequested { rollout, .. }
             | ControlsJudged { rollout, .. }
             | RunCompleted { rollout, .. } => ("run", rollout.to_string()),

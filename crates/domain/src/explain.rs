@@ -56,7 +56,10 @@ fn reasons(vm: &VmId, planner: &Planner, coordinator: &Coordinator, now: Time) -
         return vec![Reason::new(&refusal.code, refusal.sentence, None)];
     }
     // The rollout that was asked for last speaks for the VM; before it, one that is under way.
-    let of_region = planner.rollouts.iter().filter(|(_, rollout)| turn(rollout, &model.region).is_some());
+    let of_region = planner
+        .rollouts
+        .iter()
+        .filter(|(_, rollout)| rollout.concerns(vm) && turn(rollout, &model.region).is_some());
     let newest = of_region.max_by_key(|(id, rollout)| (is_open(rollout), rollout.requested, *id));
     let Some((id, rollout)) = newest else { return vec![no_rollout(planner, now)] };
     let mut reasons = vec![status(id, rollout)];
@@ -167,12 +170,16 @@ fn place(
         let sentence = format!("region \"{region}\" had its turn in phase {people}, round {}", turn.round);
         return vec![Reason::new("TurnEnded", sentence, None)];
     }
-    let holder = planner.rollouts.iter().flat_map(|(id, rollout)| {
-        rollout.turns().filter(|(_, _, turn)| turn.is_held()).map(move |(_, region, _)| (id, region))
+    let holder = planner.rollouts.iter().flat_map(|(id, holder)| {
+        let held = holder.turns().filter(|(_, _, turn)| turn.is_held());
+        // Rollouts on demand go beside others of their region.
+        let beside = holder.on_demand.is_some() || rollout.on_demand.is_some();
+        held.map(move |(_, region, _)| (id, region, beside))
     });
-    let mut holder =
-        holder.filter(|(_, other)| *other == region || planner.fleet.topology.paired(other, region));
-    let sentence = match holder.next() {
+    let mut holder = holder.filter(|(_, other, beside)| {
+        (*other == region && !beside) || planner.fleet.topology.paired(other, region)
+    });
+    let sentence = match holder.next().map(|(id, other, _)| (id, other)) {
         Some((other, pair)) if other == id => format!("region \"{pair}\", its geo-pair, has its turn"),
         Some((other, pair)) => format!("region \"{pair}\" has its turn in rollout \"{other}\""),
         None => {

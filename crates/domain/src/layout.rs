@@ -181,10 +181,16 @@ fn batches(members: &[&Member], percent: u8, key: impl Fn(u32) -> StepKey) -> Ve
     }
     let mut batches: BTreeMap<u32, Vec<VmId>> = BTreeMap::new();
     for queue in queues.values() {
-        let share = (queue.len() * usize::from(percent) / 100).clamp(1, (queue.len() - 1).max(1));
+        let share = share(queue.len(), percent);
         for (number, slice) in (1..).zip(queue.chunks(share)) {
             batches.entry(number).or_default().extend(slice.iter().map(|vm| (*vm).clone()));
         }
     }
     batches.into_iter().map(|(number, vms)| Step { key: key(number), at_once: vms.len(), vms }).collect()
+}
+
+/// How many of so many VMs of one subscription outside zones and sets may be in flight at once: at least one, and of two
+/// or more never all (rule S5).
+pub(crate) fn share(vms: usize, percent: u8) -> usize {
+    (vms * usize::from(percent) / 100).clamp(1, vms.saturating_sub(1).max(1))
 }

@@ -22,6 +22,7 @@ pub mod id;
 pub mod layout;
 pub mod mind;
 pub mod monitor;
+pub mod on_demand;
 pub mod order;
 pub mod patch;
 pub mod plan;

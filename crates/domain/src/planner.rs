@@ -5,6 +5,7 @@
 
 mod breaker;
 mod gate;
+mod install;
 mod turns;
 mod wishes;
 
@@ -38,8 +39,9 @@ impl Mind for Planner {
     fn apply(&mut self, fact: &Fact) {
         self.fleet.apply(fact);
         match &fact.event {
-            Event::RolloutRequested { rollout, policy, actor } => {
+            Event::RolloutRequested { rollout, policy, actor, on_demand } => {
                 let requested = Rollout::requested(policy.clone(), actor.clone(), fact.at);
+                let requested = requested.on_demand(on_demand.clone());
                 self.rollouts.insert(rollout.clone(), requested);
             }
             Event::RhythmDeclared { rhythm, .. } => {
@@ -107,7 +109,13 @@ fn next(id: &RolloutId, rollout: &Rollout, now: Time) -> Vec<Event> {
             return events;
         }
         _ if now >= rollout.deadline() => {
-            let why = format!("its {} days are over", rollout.policy.deadline_days);
+            let why = match &rollout.on_demand {
+                Some(on_demand) => {
+                    let by = on_demand.not_after.format("%F %R UTC");
+                    format!("it could not begin by {by}: a geo-pair of its region had VMs to patch")
+                }
+                None => format!("its {} days are over", rollout.policy.deadline_days),
+            };
             events.push(Event::RolloutExpired { rollout: id.clone(), why });
             return events;
         }
@@ -147,6 +155,10 @@ fn advance(id: &RolloutId, rollout: &Rollout, now: Time, held: bool) -> Vec<Even
     if let Some((number, phase)) = rollout.current_phase() {
         return match phase.ended() {
             None => Vec::new(),
+            // Nothing comes after its one VM that a gate could hold back.
+            Some(_) if rollout.on_demand.is_some() => {
+                vec![Event::RolloutCompleted { rollout: id.clone(), tally: rollout.tally() }]
+            }
             Some(_) => gate::gate(id, rollout, number, phase, now),
         };
     }

@@ -11,8 +11,9 @@ pub use turn::{Phase, PhaseState, Turn};
 
 use crate::event::Event;
 use crate::halt::HaltEvidence;
-use crate::id::RegionName;
+use crate::id::{RegionName, VmId};
 use crate::mind::Time;
+use crate::on_demand::{LONGEST_TURN, OnDemand};
 use crate::policy::Policy;
 use crate::run::patched;
 use crate::selection::PackageVersion;
@@ -136,6 +137,9 @@ pub struct Rollout {
     pub halted_phase: Option<u32>,
     /// What the policy's queries say while a phase bakes.
     pub bakes: Bakes,
+    /// Present if a person asked for it, on one VM.
+    #[serde(default)]
+    pub on_demand: Option<OnDemand>,
 }
 
 impl Rollout {
@@ -155,7 +159,18 @@ impl Rollout {
             evidence_of_halt: HaltEvidence::default(),
             halted_phase: None,
             bakes: Bakes::default(),
+            on_demand: None,
         }
+    }
+
+    /// The same, for one VM alone.
+    pub fn on_demand(self, on_demand: Option<OnDemand>) -> Self {
+        Self { on_demand, ..self }
+    }
+
+    /// Whether the rollout may concern the VM at all.
+    pub fn concerns(&self, vm: &VmId) -> bool {
+        self.on_demand.as_ref().is_none_or(|on_demand| on_demand.vm == *vm)
     }
 
     /// Takes a fact about this rollout, from partition `rollout` or from one of its runs.
@@ -247,7 +262,14 @@ impl Rollout {
 
     /// When nothing new starts any more.
     pub fn deadline(&self) -> Time {
-        self.requested + Duration::days(i64::from(self.policy.deadline_days))
+        match &self.on_demand {
+            None => self.requested + Duration::days(i64::from(self.policy.deadline_days)),
+            // Once it has its turn, its run sees to it that nothing begins too late.
+            Some(on_demand) if self.turns().any(|(_, _, turn)| turn.granted.is_some()) => {
+                on_demand.not_after + LONGEST_TURN
+            }
+            Some(on_demand) => on_demand.not_after,
+        }
     }
 
     /// The newest sum over all regions.

@@ -1,6 +1,7 @@
 //! One rollout's run in one region: stages, steps, orders, settlements. This file folds the facts; what follows from
 //! them is in [`decide`].
 
+mod beside;
 mod controls;
 mod decide;
 mod explain;
@@ -10,7 +11,9 @@ mod progress;
 mod standing;
 mod time_limits;
 
+pub use beside::Beside;
 pub(crate) use controls::patched;
+pub(crate) use decide::room_for;
 pub use decide::{Ask, Wish};
 pub use parts::Part;
 pub use standing::{Flight, Standing, Work};
@@ -79,6 +82,9 @@ pub struct Run {
     /// They did so in the middle of the round.
     cut: bool,
     controls: Controls,
+    /// Rollouts on demand that it keeps clear of while their run is not completed, each with its VM. Of all rounds.
+    #[serde(default)]
+    yielded: BTreeMap<RolloutId, Member>,
 }
 
 impl Run {
@@ -111,6 +117,7 @@ impl Run {
             retries: 0,
             cut: false,
             controls: Controls::default(),
+            yielded: BTreeMap::new(),
         }
     }
 
@@ -206,6 +213,9 @@ impl Run {
             }
             Event::RunReleased { accepted, .. } => self.release(*accepted),
             Event::RunCut { why, .. } => self.end_early(why),
+            Event::RunYielded { to, member, .. } => {
+                self.yielded.insert(to.clone(), member.clone());
+            }
             Event::RunCompleted { .. } => self.completed = true,
             _ => {}
         }

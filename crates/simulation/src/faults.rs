@@ -41,6 +41,8 @@ pub struct Faults {
     pub fleet_changes: u32,
     /// Wishes of people (pause, resume, approve, policy) in a month.
     pub wishes: u32,
+    /// Patches that people have installed on one VM, beside all rollouts, in a month.
+    pub installs: u32,
 }
 
 /// Names of groups of faults that the command line knows.
@@ -74,6 +76,7 @@ impl Faults {
             instances: 2,
             fleet_changes: 6,
             wishes: 6,
+            installs: 30,
         }
     }
 
@@ -108,7 +111,10 @@ impl Faults {
                     (faults.unknown_appends, faults.instances) = (all.unknown_appends, all.instances);
                 }
                 "clocks" => faults.skew = all.skew,
-                "people" => (faults.fleet_changes, faults.wishes) = (all.fleet_changes, all.wishes),
+                "people" => {
+                    (faults.fleet_changes, faults.wishes) = (all.fleet_changes, all.wishes);
+                    faults.installs = all.installs;
+                }
                 other => {
                     return Err(format!(
                         "faults = \"{other}\" is not known: use all, none, or some of {}",

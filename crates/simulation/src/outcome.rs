@@ -178,6 +178,10 @@ impl Outcome {
                     matches!(rollout.status, Status::Completed { ended: Ended::Passed | Ended::Expired })
                 });
                 let rollout = planner.rollouts.get(id);
+                if rollout.is_some_and(|rollout| rollout.on_demand.is_some()) {
+                    // A person's one try.
+                    continue;
+                }
                 let turns = rollout.into_iter().flat_map(|rollout| rollout.turns());
                 if turns.into_iter().any(|(_, known, turn)| known == region && turn.is_skipped()) {
                     // A person took it out.

@@ -2,10 +2,12 @@
 
 use chrono::Duration;
 use nightshift_domain::fleet::{PatchMode, Vm};
+use nightshift_domain::on_demand::InstallWish;
+use nightshift_domain::patch::{Classification, RebootSetting};
 use nightshift_domain::planner::{Planner, needs_approval};
 use nightshift_domain::rollout::{Actor, PhaseState, Status};
 use nightshift_domain::window::Window;
-use nightshift_domain::{Decision, Refusal, RolloutId};
+use nightshift_domain::{Decision, Refusal, RolloutId, Time};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom as _;
@@ -49,6 +51,31 @@ pub(crate) fn whim(rng: &mut StdRng, planner: &Planner, id: &RolloutId) -> Resul
             planner.change_policy(id, policy, actor())
         }
     }
+}
+
+/// Patches that a person wants on one VM, whatever rollouts are under way.
+pub(crate) fn install(
+    rng: &mut StdRng,
+    planner: &Planner,
+    number: u32,
+    now: Time,
+) -> Result<Vec<Decision>, Refusal> {
+    let Some(vm) = planner.fleet.vms.keys().choose(rng).cloned() else { return Ok(Vec::new()) };
+    let Ok(id) = RolloutId::new(format!("install-{number}")) else { return Ok(Vec::new()) };
+    let mut classifications = vec![Classification::Critical, Classification::Security];
+    if rng.random_bool(0.3) {
+        classifications.push(Classification::Other);
+    }
+    let wish = InstallWish {
+        vm,
+        classifications,
+        include: Vec::new(),
+        exclude: Vec::new(),
+        reboot: [RebootSetting::IfRequired, RebootSetting::Never][rng.random_range(0..2)],
+        longest_work: Duration::minutes(rng.random_range(20..120)),
+        within: Duration::minutes(rng.random_range(10..2_000)),
+    };
+    planner.install(&id, &wish, actor(), now)
 }
 
 /// A change of the fleet; the VM that is new by it, if one is.

@@ -43,6 +43,7 @@ pub struct World {
     watched: BTreeMap<VmId, Time>,
     next: BTreeMap<Chore, Time>,
     changes: u32,
+    installs: u32,
     unexplained: Unexplained,
     /// Of each service since when how often it was killed.
     kills: BTreeMap<usize, (Time, u32)>,
@@ -54,6 +55,7 @@ enum Chore {
     Duties,
     Whims,
     FleetChanges,
+    Installs,
     Check,
 }
 
@@ -93,6 +95,9 @@ impl World {
         if faults.fleet_changes > 0 {
             next.insert(Chore::FleetChanges, start + Duration::hours(13));
         }
+        if faults.installs > 0 {
+            next.insert(Chore::Installs, start + Duration::hours(3));
+        }
         let truth = (Planner::default(), Coordinator::default());
         let (watched, unexplained, tape) = (BTreeMap::new(), Unexplained::default(), Tape::keeping());
         let mut world = Self {
@@ -107,6 +112,7 @@ impl World {
             watched,
             next,
             changes: 0,
+            installs: 0,
             unexplained,
             kills: BTreeMap::new(),
         };
@@ -331,6 +337,7 @@ impl World {
                 Chore::Duties => self.duties(),
                 Chore::Whims => self.whims(),
                 Chore::FleetChanges => self.change_fleet(),
+                Chore::Installs => self.install(),
                 Chore::Check => self.check(),
             };
             self.next.insert(chore, self.now + pause);
@@ -387,6 +394,13 @@ impl World {
         }
         self.wish(wish);
         self.often(self.faults.fleet_changes)
+    }
+
+    fn install(&mut self) -> Duration {
+        self.installs += 1;
+        let wish = people::install(&mut self.rng, &self.truth.0, self.installs, self.now);
+        self.wish(wish);
+        self.often(self.faults.installs)
     }
 
     /// So many times a month, at no regular hour.

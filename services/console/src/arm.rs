@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod features;
 mod groups;
+mod install;
 mod instance_view;
 mod model;
 mod operations;
@@ -120,6 +121,7 @@ async fn answered(door: Door, caller: Caller, request: Request<Body>) -> Result<
         OfSubscription::Vm(vm) => vms::one(asked, subscription, vm).await,
         OfSubscription::InstanceView(vm) => vms::instance_view(asked, subscription, vm).await,
         OfSubscription::AssessPatches(vm) => operations::assess(asked, subscription, vm).await,
+        OfSubscription::InstallPatches(vm) => install::install(asked, subscription, vm).await,
         OfSubscription::Operation(id) => operations::show(asked, subscription, id).await,
     }
 }
@@ -139,7 +141,7 @@ impl Place {
                     (version::FEATURES, "features")
                 }
                 Vms | VmsOfGroup(_) | VmsOfLocation(_) | Vm(_) | InstanceView(_) | AssessPatches(_)
-                | Operation(_) => (version::COMPUTE, "virtualMachines"),
+                | InstallPatches(_) | Operation(_) => (version::COMPUTE, "virtualMachines"),
             },
         }
     }

@@ -64,10 +64,11 @@ impl Overview {
     }
 }
 
-/// The rollout that people look at if they name none: the newest that is under way, else the newest.
+/// The rollout that people look at if they name none: the newest that is under way, else the newest; what somebody has
+/// installed on one VM is looked at by its name.
 pub(crate) fn newest(view: &View) -> Option<RolloutId> {
     let open = |rollout: &Rollout| !matches!(rollout.status, Status::Completed { .. });
-    let rollouts = view.planner.rollouts.iter();
+    let rollouts = view.planner.rollouts.iter().filter(|(_, rollout)| rollout.on_demand.is_none());
     let newest = rollouts.max_by_key(|(id, rollout)| (open(rollout), rollout.requested, *id));
     newest.map(|(id, _)| id.clone())
 }
@@ -94,7 +95,8 @@ pub(crate) fn overview(view: &View, named: Option<&RolloutId>, now: Time, kept: 
 }
 
 fn head(view: &View, shown: Option<(&RolloutId, &Rollout)>, now: Time) -> api::Overview {
-    let mut names: Vec<(&RolloutId, &Rollout)> = view.planner.rollouts.iter().collect();
+    let of_fleet = view.planner.rollouts.iter().filter(|(_, rollout)| rollout.on_demand.is_none());
+    let mut names: Vec<(&RolloutId, &Rollout)> = of_fleet.collect();
     names.sort_by_key(|(id, rollout)| std::cmp::Reverse((rollout.requested, *id)));
     let named = names.iter().take(NAMED).map(|(id, rollout)| api::RolloutName {
         rollout: id.to_string(),

@@ -65,7 +65,9 @@ impl Mind for View {
         self.changes.apply(fact);
         self.deeds.apply(fact);
         self.timelines.apply(fact);
-        self.promise.apply(fact);
+        if !self.is_of_an_install(&fact.event) {
+            self.promise.apply(fact);
+        }
         self.index.apply(&fact.event);
         self.patching.apply(fact);
         self.operations.apply(fact);
@@ -108,6 +110,12 @@ impl Mind for View {
 }
 
 impl View {
+    /// A rollout of all patches is promised, which a person's choice of some on one machine is not.
+    fn is_of_an_install(&self, event: &Event) -> bool {
+        let Event::VmSettled { rollout, .. } = event else { return false };
+        self.planner.rollouts.get(rollout).is_some_and(|rollout| rollout.on_demand.is_some())
+    }
+
     fn machine(&mut self, vm: &VmId) -> &mut Machine {
         self.machines.entry(vm.clone()).or_default()
     }

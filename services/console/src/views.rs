@@ -71,6 +71,7 @@ pub(crate) fn rollout(view: &View, id: &RolloutId, rollout: &Rollout, now: Time)
         ended_at: over.then(|| timestamp(rollout.changed)),
         actor: Some((&rollout.actor).into()),
         policy: Some((&rollout.policy).into()),
+        on_demand: rollout.on_demand.as_ref().map(Into::into),
         barred: rollout.barred.iter().map(Into::into).collect(),
         certified: u32::try_from(rollout.certified.len()).unwrap_or(u32::MAX),
         as_of: Some(timestamp(now)),
@@ -170,7 +171,14 @@ fn run<'a>(view: &'a View, id: &RolloutId, region: &RegionName) -> Option<&'a Ru
 fn newest_run<'a>(view: &'a View, vm: &VmId, region: &RegionName) -> Option<(&'a RolloutId, &'a Standing)> {
     let runs = view.coordinator.runs.get(region)?.iter();
     let known = runs.filter_map(|(rollout, run)| Some((rollout, run.standing(vm)?)));
-    known.max_by_key(|(rollout, _)| view.planner.rollouts.get(*rollout).map(|rollout| rollout.requested))
+    known.max_by_key(|(rollout, _)| {
+        let rollout = view.planner.rollouts.get(*rollout);
+        // What somebody has installed on it speaks for the VM while it lasts.
+        let counts = rollout.is_some_and(|rollout| {
+            rollout.on_demand.is_none() || !matches!(rollout.status, Status::Completed { .. })
+        });
+        (counts, rollout.map(|rollout| rollout.requested))
+    })
 }
 
 pub(crate) fn progress(standing: &Standing) -> api::VmProgress {

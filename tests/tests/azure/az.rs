@@ -82,4 +82,13 @@ async fn the_command_line_goes_through_what_the_reference_shows() {
         summary["criticalAndSecurityPatchCount"], assessed["criticalAndSecurityPatchCount"],
         "{seen:#}"
     );
+    let classes = "--classifications-to-include-linux Critical Security";
+    let installed = az
+        .does(&format!("vm install-patches -g myGroup -n web --maximum-duration PT1H --reboot-setting IfRequired {classes}"))
+        .await;
+    assert_eq!(installed["status"], "Succeeded", "{installed:#}");
+    assert!(installed["installedPatchCount"].as_u64().unwrap() > 0, "{installed:#}");
+    let seen = az.does("vm get-instance-view -g myGroup -n web").await;
+    let summary = &seen["instanceView"]["patchStatus"]["lastPatchInstallationSummary"];
+    assert_eq!(summary["installedPatchCount"], installed["installedPatchCount"], "{seen:#}");
 }

@@ -6,7 +6,14 @@ use nightshift_runtime::Clock;
 use serde_json::{Value, json};
 
 pub const SUBSCRIPTION: &str = "11111111-2222-3333-4444-555555555555";
-/// Regions, and nothing in them.
+/// Regions, and nothing in them. Their night is all day but for the hour that has just passed, so that a test can be run at any
+/// hour.
+fn regions() -> String {
+    let amsterdam = chrono::Utc::now().with_timezone(&chrono_tz::Europe::Amsterdam);
+    let hour = |hours: i64| (amsterdam + chrono::Duration::hours(hours)).format("%H:00");
+    format!("window = {{ start = \"{}\", end = \"{}\" }}\n{REGIONS}", hour(-2), hour(-3))
+}
+
 const REGIONS: &str = r#"
     [[region]]
     name = "westeurope"
@@ -66,7 +73,7 @@ impl Door {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let stack = Stack::start_with(data, Clock::system(), Listen::free(), extras).await.unwrap();
-        let declared = fleet_file::parse(REGIONS).unwrap().request();
+        let declared = fleet_file::parse(&regions()).unwrap().request();
         clients::fleet(&stack.servers).await.unwrap().declare_fleet(declared).await.unwrap();
         let client = client(&stack);
         let door = Self { folder, stack, client };

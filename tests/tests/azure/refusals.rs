@@ -269,6 +269,41 @@ fn cases() -> Vec<Case> {
             Value::Null,
             (400, "InvalidParameter", "2020-12-01"),
         ),
+        case(
+            "nobody's installation",
+            "POST",
+            vm("nobody", "/installPatches"),
+            install(json!({})),
+            (404, "ResourceNotFound", "nobody"),
+        ),
+        case(
+            "an installation without an agent",
+            "POST",
+            vm("lin", "/installPatches"),
+            install(json!({})),
+            (409, "OperationNotAllowed", "agent"),
+        ),
+        case(
+            "an installation at the oldest version",
+            "POST",
+            versioned("lin", "/installPatches", "2020-06-01"),
+            install(json!({})),
+            (400, "InvalidParameter", "2020-12-01"),
+        ),
+        case(
+            "an installation without its longest duration",
+            "POST",
+            vm("lin", "/installPatches"),
+            json!({ "rebootSetting": "Never" }),
+            (400, "InvalidParameter", "maximumDuration"),
+        ),
+        case(
+            "an installation of updates for Windows",
+            "POST",
+            vm("lin", "/installPatches"),
+            install(json!({ "windowsParameters": { "kbNumbersToInclude": ["5031364"] } })),
+            (400, "InvalidParameter", "linuxParameters"),
+        ),
         get(
             "no such operation",
             format!(
@@ -359,4 +394,11 @@ async fn what_is_no_json_is_refused_politely() {
     }
     let refused = door.send("PUT", &vm("a", ""), &[], Some("x".repeat(2_000_000))).await;
     assert_eq!(refused.expect(413).code(), "RequestContentTooLarge");
+}
+
+/// The body of a wish to install patches.
+fn install(more: Value) -> Value {
+    let mut body = json!({ "maximumDuration": "PT1H", "rebootSetting": "IfRequired" });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
 }

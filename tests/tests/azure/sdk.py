@@ -111,10 +111,38 @@ def after():
     assert summary.last_modified_time and summary.assessment_activity_id, summary
     assert view.vm_agent.vm_agent_version != "Unknown"
     assert "PowerState/running" in {status.code for status in view.statuses}
+    if hasattr(vms, "begin_install_patches"):
+        install(vms, names)
     vm = vms.get(GROUP, NAME, expand="instanceView")
     assert vm.instance_view.patch_status.available_patch_summary.status == "Succeeded"
     vms.begin_delete(GROUP, NAME).result()
     assert NAME not in [v.name for v in vms.list_all()]
+
+
+def install(vms, names):
+    first = sorted(names)[0]
+    parameters = {"maximumDuration": "PT1H", "rebootSetting": "IfRequired"}
+    own = (
+        {"linuxParameters": {"classificationsToInclude": ["Critical", "Security"], "packageNameMasksToInclude": [first]}}
+        if LINUX
+        else {"windowsParameters": {"classificationsToInclude": ["Critical", "Security"]}}
+    )
+    result = vms.begin_install_patches(GROUP, NAME, parameters | own).result()
+    assert result.status == "Succeeded" and result.installed_patch_count > 0, result
+    assert result.reboot_status and result.start_date_time and result.installation_activity_id, result
+    installed = {patch.name for patch in result.patches if patch.installation_state == "Installed"}
+    assert len(installed) == result.installed_patch_count, result
+    if LINUX:
+        assert installed == {first}, installed
+    summary = vms.instance_view(GROUP, NAME).patch_status.last_patch_installation_summary
+    assert summary.status == "Succeeded", summary
+    assert summary.installed_patch_count == result.installed_patch_count, summary
+    try:
+        vms.begin_install_patches(GROUP, NAME, parameters | {"maximumDuration": "soon"} | own)
+    except HttpResponseError as error:
+        assert (error.status_code, error.error.code) == (400, "InvalidParameter"), error
+    else:
+        raise AssertionError("soon is no duration")
 
 
 before() if sys.argv[1] == "before" else after()

@@ -80,6 +80,7 @@ fn a_person_asks_what_a_machine_lacks_and_it_looks_itself() {
     for machine in fleet.inspect().unwrap() {
         assert_eq!(machine.packages["fx-sec"], "1.0", "{}", machine.vm);
     }
+    install_on_one(&stack.servers, &fleet);
     let unknown = nightshift(&stack.servers, &["vm", "assess", "nowhere"]);
     let said = String::from_utf8_lossy(&unknown.stderr);
     assert!(!unknown.status.success() && said.contains("nowhere"), "{said}");
@@ -87,4 +88,23 @@ fn a_person_asks_what_a_machine_lacks_and_it_looks_itself() {
         stack.shutdown.cancel();
         stack.ended().await.unwrap();
     });
+}
+
+/// A person has one package of one machine patched: that is done by the real package manager, and nothing else.
+fn install_on_one(servers: &Servers, fleet: &RealFleet) {
+    for (vm, manager) in ASKED {
+        let words =
+            ["vm", "install", vm, "--include", "fx-sec", "--longest", "20m", "--reason", "a hole", "--json"];
+        let report = json(servers, &words);
+        let patches = report["patches"].as_array().unwrap();
+        let installed = patches.iter().filter(|patch| patch["state"] == "PATCH_STATE_INSTALLED");
+        let installed: Vec<_> = installed.map(|patch| patch["name"].as_str().unwrap()).collect();
+        assert_eq!(installed, ["fx-sec"], "{manager}: {report:#}");
+    }
+    for machine in fleet.inspect().unwrap() {
+        let is_asked = ASKED.iter().any(|(vm, _)| machine.vm.as_str() == *vm);
+        let version = &machine.packages["fx-sec"];
+        assert_eq!(version.starts_with("1.1"), is_asked, "{}: {version}", machine.vm);
+        assert_eq!(machine.packages["fx-plain"], "1.0", "{}", machine.vm);
+    }
 }

@@ -6,6 +6,7 @@ mod certified;
 mod compared;
 mod confirmed;
 mod moved;
+mod on_demand;
 mod s1;
 mod s10;
 mod s2;
@@ -40,6 +41,7 @@ pub(crate) fn check_all(history: &History<'_>, findings: &mut Findings) {
     s8::check(history, findings);
     selected::check(history, findings);
     certified::check(history, findings);
+    on_demand::check(history, findings);
     s9::check(history, findings);
     s10::check(history, findings);
 }

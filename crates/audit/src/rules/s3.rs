@@ -32,7 +32,8 @@ fn one_zone_at_a_time(flights: &[Flight<'_>], findings: &mut Findings) {
                     format!("VM {vm} is ordered in region {}, where the log does not place it", flight.region)
                 });
                 let Some(zone) = zone(flight) else { continue };
-                for (other_zone, other) in airborne.beside(&zone) {
+                let others = airborne.beside(&zone).filter(|_| flight.on_demand.is_none());
+                for (other_zone, other) in others {
                     let sentence = format!(
                         "VM {} of zone {zone} is ordered while VM {} of zone {other_zone} is in flight",
                         flight.order.vm, other.order.vm

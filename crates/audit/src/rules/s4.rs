@@ -20,6 +20,11 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
                 Change::Begins(flight) => {
                     let Some((set, update_domain)) = set(flight) else { continue };
                     findings.tested(S4);
+                    // What a person has installed on one machine is in flight for others alone.
+                    if flight.on_demand.is_some() {
+                        airborne.begins(set, flight);
+                        continue;
+                    }
                     one_update_domain(flight, set, update_domain, &airborne, findings);
                     airborne.begins(set, flight);
                     a_fifth_and_never_the_whole(history, flight, set, &airborne, findings);

@@ -19,11 +19,17 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
             match change {
                 Change::Begins(flight) => {
                     of_region.begins((), flight);
-                    within_the_bound(history, flight, &of_region, findings);
+                    // What a person has installed on one machine is in flight for others alone.
+                    let is_exempt = flight.on_demand.is_some();
+                    if !is_exempt {
+                        within_the_bound(history, flight, &of_region, findings);
+                    }
                     let Some(subscription) = subscription(flight) else { continue };
                     findings.tested(S5);
                     airborne.begins(subscription, flight);
-                    within_the_share(history, flight, subscription, &airborne, findings);
+                    if !is_exempt {
+                        within_the_share(history, flight, subscription, &airborne, findings);
+                    }
                 }
                 Change::Ends(flight) => {
                     of_region.ends(&(), flight);

@@ -95,7 +95,9 @@ fn installed(
 /// Why an order with this selection cannot have installed the patch; of an order that was never placed (S9), why no
 /// order can have.
 fn unselected(patch: &PatchOutcome, selection: Option<&Selection>) -> Option<&'static str> {
-    if patch.classification == Classification::Other {
+    // An order of a rollout that asks for it is told where it was placed.
+    let asks = |selection: &Selection| selection.classifications.contains(&Classification::Other);
+    if patch.classification == Classification::Other && !selection.is_some_and(asks) {
         return Some("which is neither Critical nor Security");
     }
     let selection = selection?;

@@ -25,7 +25,8 @@ pub(super) fn check(history: &History<'_>, findings: &mut Findings) {
 /// A rollout installs nothing but this, whatever its policy says (REQUIREMENTS.md A1).
 fn urgent(history: &History<'_>, flight: &Flight<'_>, findings: &mut Findings) {
     let order = flight.order;
-    let other = order.selection.classifications.contains(&Classification::Other);
+    let other =
+        flight.on_demand.is_none() && order.selection.classifications.contains(&Classification::Other);
     let requested = history.rollouts.get(&order.rollout).and_then(|rollout| rollout.requested());
     findings.test(S8, !other, requested.unwrap_or(flight.placed), flight.placed, || {
         format!("VM {} is ordered to install what is classified Other", order.vm)
@@ -54,8 +55,10 @@ fn fault<'a>(
     policy: &Policy,
 ) -> Option<(Option<&'a Record>, &'static str)> {
     let selection = &flight.order.selection;
-    // What is classified Other is told by itself.
-    let mut ordered = selection.classifications.iter().filter(|ordered| **ordered != Classification::Other);
+    // What is classified Other is told by itself, but where a person may ask for it.
+    let is_told =
+        |ordered: &&Classification| flight.on_demand.is_none() && **ordered == Classification::Other;
+    let mut ordered = selection.classifications.iter().filter(|ordered| !is_told(ordered));
     if !ordered.all(|ordered| policy.classifications.contains(ordered)) {
         return Some((None, "a classification that its policy does not name"));
     }

@@ -12,6 +12,7 @@ mod files;
 mod holds;
 mod labels;
 mod minds;
+mod on_demand;
 mod orders;
 mod placement;
 mod rollouts;

@@ -180,8 +180,12 @@ fn flying(vms: usize, at_once: usize, batch_percent: u8) -> Story {
     let names: Vec<String> = (0..vms).map(|number| format!("v{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut story = Story::of(names.iter().map(|name| vm(name, "north", Placement::Standalone)).collect());
-    let requested =
-        Event::RolloutRequested { rollout: monthly(), policy: policy(), actor: crate::story::actor() };
+    let requested = Event::RolloutRequested {
+        rollout: monthly(),
+        policy: policy(),
+        actor: crate::story::actor(),
+        on_demand: None,
+    };
     story.tell(Partition::Rollout, requested);
     let phases = vec![phase(&["north"])];
     story.tell(Partition::Rollout, Event::RolloutPlanned { rollout: monthly(), phases });

@@ -12,7 +12,7 @@ fn other_turn(story: &mut Story, name: &str) {
     story.insert_after(
         "TurnGranted west",
         [
-            Event::RolloutRequested { rollout: rollout(), policy: policy(), actor: actor() },
+            Event::RolloutRequested { rollout: rollout(), policy: policy(), actor: actor(), on_demand: None },
             Event::RolloutPlanned { rollout: rollout(), phases: vec![phase(&[name])] },
             Event::PhaseStarted { rollout: rollout(), phase: 0 },
             Event::TurnGranted { rollout: rollout(), phase: 0, region: region(), round: 1 },

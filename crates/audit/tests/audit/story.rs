@@ -140,7 +140,7 @@ impl Story {
         let phases = vec![phase(&["west"]), phase(&["east"])];
         story.tell(
             Partition::Rollout,
-            Event::RolloutRequested { rollout: monthly(), policy: policy(), actor: actor() },
+            Event::RolloutRequested { rollout: monthly(), policy: policy(), actor: actor(), on_demand: None },
         );
         story.tell(Partition::Rollout, Event::RolloutPlanned { rollout: monthly(), phases });
 
@@ -192,7 +192,7 @@ impl Story {
         let phases = vec![phase(&["east"]), phase(&["west"])];
         story.tell(
             Partition::Rollout,
-            Event::RolloutRequested { rollout: monthly(), policy: policy(), actor: actor() },
+            Event::RolloutRequested { rollout: monthly(), policy: policy(), actor: actor(), on_demand: None },
         );
         story.tell(Partition::Rollout, Event::RolloutPlanned { rollout: monthly(), phases });
         story.now = NIGHT.parse().unwrap();

@@ -1,6 +1,6 @@
 //! The fleet, its VMs, and how they are.
 
-use super::Wish;
+use super::{Install, Wish};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -88,6 +88,8 @@ pub enum Vm {
         #[command(flatten)]
         wish: Wish,
     },
+    /// Have patches installed on a VM now, beside all rollouts; inside its off-peak window.
+    Install(Install),
     /// Issue a one-time token for the enrolment of the VM's agent.
     Token {
         /// The VM.

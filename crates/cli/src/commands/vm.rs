@@ -1,5 +1,6 @@
 //! `nightshift vm …`
 
+mod install;
 mod model;
 mod past;
 mod report;
@@ -29,6 +30,7 @@ pub(crate) async fn run(command: Vm, servers: &Servers, output: Format) -> anyho
         Vm::List { region, filter } => list(servers, region.unwrap_or_default(), filter, output).await?,
         Vm::Show { vm } => show(servers, vm, output).await?,
         Vm::Assess { vm, no_wait, wish } => assess(servers, vm, wish, no_wait, output).await?,
+        Vm::Install(install) => return install::run(install, servers, output).await,
         Vm::Token { vm, out } => token(servers, vm, out.as_deref(), output).await?,
         Vm::Put { file, any_update_domain } => model::put(servers, &file, any_update_domain, output).await?,
         Vm::Change { vm, model } => model::change(servers, vm, &model, output).await?,

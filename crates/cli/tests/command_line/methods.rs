@@ -18,6 +18,7 @@ const METHODS: &[(&str, &str)] = &[
     ("FleetService/UnregisterFeature", "feature unregister retail InGuestPatchVMPreview"),
     ("FleetService/PutVm", "vm put ONE"),
     ("FleetService/PutVm", "vm change VM --window 21:00-05:00"),
+    ("RolloutService/InstallPatches", "vm install VM --no-wait"),
     ("FleetService/RemoveVm", "vm remove weu-web-99"),
     ("RolloutService/StartRollout", "rollout start ROLLOUT --policy POLICY"),
     ("RolloutService/PauseRollout", "rollout pause ROLLOUT --reason later"),
@@ -65,7 +66,7 @@ const METHODS: &[(&str, &str)] = &[
 /// Those of the table that go on until somebody ends them.
 const ENDLESS: [&str; 2] = ["rollout watch", "overview --watch"];
 /// Those that a rule may refuse, as things are; they are asked all the same.
-const REFUSED: [&str; 3] = ["rollout retry", "rollout approve", "vm assess"];
+const REFUSED: [&str; 4] = ["rollout retry", "rollout approve", "vm assess", "vm install"];
 
 #[test]
 fn every_method_has_its_row_and_every_row_is_a_command() {

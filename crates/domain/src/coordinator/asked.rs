@@ -3,8 +3,9 @@
 use crate::event::Event;
 use crate::fleet::Fleet;
 use crate::id::RegionName;
+use crate::on_demand::OnDemand;
 use crate::policy::{PatchChoice, Policy};
-use crate::run::{Ask, Wish};
+use crate::run::{Ask, Beside, Wish};
 use crate::selection::PackageVersion;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Asked {
     pub policy: Policy,
+    /// Present if a person asked for it, on one VM.
+    #[serde(default)]
+    pub on_demand: Option<OnDemand>,
     held: bool,
     stops: u32,
     ended: bool,
@@ -28,9 +32,10 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub fn of(policy: &Policy) -> Self {
+    pub fn of(policy: &Policy, on_demand: &Option<OnDemand>) -> Self {
         Self {
             policy: policy.clone(),
+            on_demand: on_demand.clone(),
             held: false,
             stops: 0,
             ended: false,
@@ -101,7 +106,13 @@ impl Asked {
         self.retries.get(region).copied().unwrap_or_default()
     }
 
-    pub fn ask<'a>(&'a self, region: &RegionName, phase: u32, fleet: &'a Fleet) -> Ask<'a> {
+    pub fn ask<'a>(
+        &'a self,
+        region: &RegionName,
+        phase: u32,
+        fleet: &'a Fleet,
+        beside: Beside<'a>,
+    ) -> Ask<'a> {
         let is_skipped = self.skipped.contains(region);
         let pinned = self.policy.patches == PatchChoice::Certified && phase >= self.policy.certify_phases;
         Ask {
@@ -115,6 +126,8 @@ impl Asked {
             stops: self.stops + u32::from(is_skipped),
             acknowledged_halts: self.acknowledged_halts.get(region).copied().unwrap_or_default(),
             fleet,
+            not_after: self.on_demand.as_ref().map(|on_demand| on_demand.not_after),
+            beside,
         }
     }
 }

@@ -45,19 +45,33 @@ pub(crate) fn catch_up_due(rollout: &Rollout, turn: &Turn) -> Option<Time> {
 /// All turns that are held now.
 pub(super) struct Turns {
     held: BTreeSet<RegionName>,
+    /// Of rollouts on demand: they keep nobody of their own region waiting, and its pairs.
+    on_demand: BTreeSet<RegionName>,
 }
 
 impl Turns {
     pub fn of(planner: &Planner) -> Self {
-        let turns = planner.rollouts.values().flat_map(Rollout::turns);
-        let held = turns.filter(|(_, _, turn)| turn.is_held()).map(|(_, region, _)| region.clone());
-        Self { held: held.collect() }
+        let mut turns = Self { held: BTreeSet::new(), on_demand: BTreeSet::new() };
+        for rollout in planner.rollouts.values() {
+            let held = rollout.turns().filter(|(_, _, turn)| turn.is_held());
+            let regions = held.map(|(_, region, _)| region.clone());
+            match &rollout.on_demand {
+                None => turns.held.extend(regions),
+                Some(_) => turns.on_demand.extend(regions),
+            }
+        }
+        turns
     }
 
-    /// First turns before those that catch up: a region that was never patched does not wait for one whose machines
-    /// are off.
+    /// What a person asked for on demand goes first. Then first turns before those that catch up: a region that was never
+    /// patched does not wait for one whose machines are off.
     pub fn grant(mut self, planner: &Planner, now: Time) -> Vec<Event> {
-        let running = || planner.rollouts.iter().filter(|(_, rollout)| rollout.status == Status::Running);
+        let running = || {
+            let running = planner.rollouts.iter().filter(|(_, rollout)| rollout.status == Status::Running);
+            let (on_demand, others): (Vec<_>, Vec<_>) =
+                running.partition(|(_, rollout)| rollout.on_demand.is_some());
+            on_demand.into_iter().chain(others)
+        };
         let mut events = Vec::new();
         let mut wanted: BTreeSet<&RegionName> = BTreeSet::new();
         for (id, rollout) in running() {
@@ -66,7 +80,10 @@ impl Turns {
                 continue;
             }
             for (region, _) in current.turns.iter().filter(|(_, turn)| turn.waits_for_its_first()) {
-                if self.take(planner, region) {
+                if rollout.on_demand.is_some() {
+                    events
+                        .extend(self.take_on_demand(planner, region).then(|| granted(id, phase, region, 1)));
+                } else if self.take(planner, region) {
                     events.push(granted(id, phase, region, 1));
                 } else {
                     wanted.insert(region);
@@ -86,11 +103,25 @@ impl Turns {
 
     /// Takes the turn, unless the region or one that it is paired with holds one, whatever rollout gave it.
     fn take(&mut self, planner: &Planner, region: &RegionName) -> bool {
-        let free = free(planner, region, self.held.iter());
+        let free = free(planner, region, self.held.iter()) && self.has_no_pair(planner, region);
         if free {
             self.held.insert(region.clone());
         }
         free
+    }
+
+    /// Takes a turn beside whatever turns the region holds, unless one that it is paired with holds any.
+    fn take_on_demand(&mut self, planner: &Planner, region: &RegionName) -> bool {
+        let free = self.has_no_pair(planner, region);
+        if free {
+            self.on_demand.insert(region.clone());
+        }
+        free
+    }
+
+    fn has_no_pair(&self, planner: &Planner, region: &RegionName) -> bool {
+        let mut held = self.held.iter().chain(&self.on_demand);
+        !held.any(|other| planner.fleet.topology.paired(other, region))
     }
 }
 

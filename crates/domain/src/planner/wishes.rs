@@ -111,7 +111,7 @@ impl Planner {
             let sentence = "no VM of the fleet is eligible: see `nightshift vm list` for each VM's reason";
             return Err(Refusal::new("NoEligibleVm", sentence));
         }
-        let requested = Event::RolloutRequested { rollout: id.clone(), policy, actor };
+        let requested = Event::RolloutRequested { rollout: id.clone(), policy, actor, on_demand: None };
         let planned = Event::RolloutPlanned { rollout: id.clone(), phases };
         Ok(as_decision(Partition::Rollout, vec![requested, planned]))
     }
@@ -135,6 +135,7 @@ impl Planner {
     ) -> Result<Vec<Decision>, Refusal> {
         valid(&policy)?;
         let rollout = self.rollout(id)?;
+        self.check_for_fleet(id, rollout, "the policy of")?;
         if matches!(rollout.status, Status::Completed { .. } | Status::Cancelled | Status::Expired) {
             return Err(self.not_now(id, "changed"));
         }
@@ -195,6 +196,8 @@ impl Planner {
     /// begin at once. Who fails again counts anew.
     pub fn retry(&self, id: &RolloutId, actor: Actor) -> Result<Vec<Decision>, Refusal> {
         let rollout = self.rollout(id)?;
+        // Others were asked to make way for one round of it, and not for another.
+        self.check_for_fleet(id, rollout, "another try of")?;
         let is_halted = match rollout.status {
             Status::Running => false,
             Status::Halted { .. } => true,
@@ -251,6 +254,16 @@ impl Planner {
     fn rollout(&self, id: &RolloutId) -> Result<&Rollout, Refusal> {
         let unknown = || Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\""));
         self.rollouts.get(id).ok_or_else(unknown)
+    }
+
+    fn check_for_fleet(&self, id: &RolloutId, rollout: &Rollout, what: &str) -> Result<(), Refusal> {
+        let Some(on_demand) = &rollout.on_demand else { return Ok(()) };
+        let sentence = format!(
+            "{what} rollout \"{id}\" cannot be asked for: it installs patches on VM \"{}\" on demand; cancel it and ask for a \
+             new one",
+            on_demand.vm
+        );
+        Err(Refusal::new("RolloutOnDemand", sentence))
     }
 
     fn not_now(&self, id: &RolloutId, wished: &str) -> Refusal {

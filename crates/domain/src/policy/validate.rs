@@ -25,6 +25,18 @@ impl Policy {
     /// # Errors
     /// The first field that is out of them.
     pub fn validate(&self) -> Checked {
+        let classifications = &self.classifications;
+        let must = "must name Critical, Security or both: a rollout installs nothing else";
+        let urgent = !classifications.contains(&Classification::Other);
+        good(urgent, "classifications", format!("{classifications:?}"), must)?;
+        self.validate_on_demand()
+    }
+
+    /// The same for what a person has installed on one VM, which may be of any classification.
+    ///
+    /// # Errors
+    /// The first field that is out of its bounds.
+    pub fn validate_on_demand(&self) -> Checked {
         self.check_exposure()?;
         self.check_times()?;
         self.check_budgets()?;
@@ -84,9 +96,8 @@ impl Policy {
 
     fn check_choice(&self) -> Checked {
         let classifications = &self.classifications;
-        let patches = !classifications.is_empty() && !classifications.contains(&Classification::Other);
-        let must = "must name Critical, Security or both: a rollout installs nothing else";
-        good(patches, "classifications", format!("{classifications:?}"), must)?;
+        let must = "must name one at least, of Critical and Security";
+        good(!classifications.is_empty(), "classifications", format!("{classifications:?}"), must)?;
         good(self.certify_phases > 0, "certify_phases", self.certify_phases, "must be at least 1")
     }
 }

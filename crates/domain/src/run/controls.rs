@@ -161,6 +161,7 @@ impl Run {
             !self.steps.contains_key(*step)
                 && self.standings.get(*vm) == Some(&Standing::Waiting)
                 && !self.ever_failed.contains(*vm)
+                && !ask.beside.is_busy(vm)
         });
         let later: Vec<&VmId> = later.map(|(vm, _)| vm).collect();
         // From all over the region, not the first by name.

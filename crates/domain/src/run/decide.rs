@@ -5,7 +5,7 @@ pub(super) mod fits;
 mod steps;
 
 use super::time_limits::order_outcome;
-use super::{Flight, Run, Standing};
+use super::{Beside, Flight, Run, Standing};
 use crate::event::{Event, Outcome};
 use crate::fleet::Fleet;
 use crate::mind::Time;
@@ -13,6 +13,7 @@ use crate::patch::Blame;
 use crate::policy::{OnFailure, Policy};
 use crate::selection::PackageVersion;
 use fits::Fits;
+pub(crate) use fits::room_for;
 use std::collections::BTreeSet;
 
 /// What the rollout wants of its runs at the moment.
@@ -28,7 +29,7 @@ pub enum Wish {
 }
 
 /// All that a run's decisions rest on beside its own facts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Ask<'a> {
     /// Whether to go on.
     pub wish: Wish,
@@ -48,6 +49,10 @@ pub struct Ask<'a> {
     pub retries: u32,
     /// The fleet as it is now: VMs may have left it or changed since they were enlisted.
     pub fleet: &'a Fleet,
+    /// Of a run on demand: when its order must have been placed.
+    pub not_after: Option<Time>,
+    /// What happens in the region beside the run.
+    pub beside: Beside<'a>,
 }
 
 impl Run {
@@ -62,6 +67,10 @@ impl Run {
         }
         if let Some(judged) = self.judge_controls(now, ask.policy) {
             return vec![judged];
+        }
+        let owed = self.owed(ask);
+        if !owed.is_empty() {
+            return owed;
         }
         let rollout = self.rollout.clone();
         match ask.wish {
@@ -192,6 +201,13 @@ impl Run {
     }
 
     fn advance(&self, now: Time, ask: &Ask<'_>) -> Vec<Event> {
+        if self.owes_blindly(ask) {
+            return Vec::new();
+        }
+        let late = self.too_late(now, ask);
+        if !late.is_empty() {
+            return late;
+        }
         let rollout = self.rollout.clone();
         let Some((_, stage)) = self.open_stage() else { return vec![self.completion()] };
         if !self.started_stages.contains(&stage.key) {

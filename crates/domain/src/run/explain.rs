@@ -46,6 +46,7 @@ impl Run {
                 return vec![Reason::new("RunEnded", "the region's run ended before it was ordered", None)];
             }
             reasons.extend(self.stopped(ask));
+            reasons.extend(self.beside_an_install(vm, ask));
         }
         match standing {
             Standing::Waiting => {
@@ -87,9 +88,7 @@ impl Run {
                         let sentence = "its health before the patch is known; its window is closed";
                         Reason::new("WindowClosed", sentence, Some(opening.opens))
                     }
-                    Some(opening)
-                        if reasons.is_empty() && !self.has_room(member, ask, &self.room(ask.policy)) =>
-                    {
+                    Some(opening) if reasons.is_empty() && !self.has_room(member, ask, &self.room(ask)) => {
                         places_taken(opening)
                     }
                     _ if reasons.is_empty() => {
@@ -137,6 +136,25 @@ impl Run {
         reasons
     }
 
+    /// What of rollouts on demand the VM waits for.
+    fn beside_an_install(&self, vm: &VmId, ask: &Ask<'_>) -> Option<Reason> {
+        let is_in_flight = self.standings.get(vm).is_some_and(Standing::is_in_flight);
+        if is_in_flight {
+            return None;
+        }
+        if let Some(why) = &ask.beside.kept_back {
+            return Some(Reason::new("KeptBack", why.clone(), ask.not_after));
+        }
+        let member = self.members.get(vm)?;
+        if ask.beside.is_busy(vm) {
+            return Some(Reason::new("OnDemand", "a person has patches installed on it at the moment", None));
+        }
+        let kin_in_flight = member.kin().map_or(0, |kin| self.in_flight.of_kin(&kin));
+        let clear = self.keeps_clear(member, ask, kin_in_flight) && !self.owes_blindly(ask);
+        let sentence = "a person has patches installed on a machine beside it, which must end first";
+        (!clear).then(|| Reason::new("OnDemandBeside", sentence, None))
+    }
+
     fn stopped(&self, ask: &Ask<'_>) -> Option<Reason> {
         if ask.is_skipped {
             let sentence = "a person took the region out of the rollout: no order is placed";
@@ -156,7 +174,8 @@ impl Run {
     /// Whether the step or the region has as many machines in flight as may be.
     fn places_are_taken(&self, vm: &VmId, ask: &Ask<'_>) -> bool {
         let taken = |key: &StepKey| self.steps.get(key).map_or(0, |step| step.taken);
-        let of_region: usize = self.steps.values().map(|step| step.taken).sum();
+        let of_run: usize = self.steps.values().map(|step| step.taken).sum();
+        let of_region = of_run + ask.beside.busy.len();
         let step = self.current_steps().find(|step| step.vms.contains(vm));
         step.is_some_and(|step| taken(&step.key) >= step.at_once)
             || ask.policy.max_in_flight.is_some_and(|most| of_region >= most as usize)

@@ -15,6 +15,7 @@ mod changes;
 mod explain;
 mod halting;
 mod health;
+mod on_demand;
 mod policy;
 mod rhythm;
 mod trust;

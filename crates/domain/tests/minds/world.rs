@@ -27,6 +27,8 @@ pub enum Fate {
     Fails,
     /// Well installed, ill afterwards.
     Ill,
+    /// Well before its patch; nothing is heard of it afterwards.
+    Lost,
 }
 
 pub struct World {
@@ -226,7 +228,7 @@ impl World {
                 match fate {
                     Fate::Healthy => self.fact(&region, Event::HealthConfirmed { vm, order: id }),
                     Fate::Ill => self.fact(&region, Event::HealthFailed { vm, order: id, signal }),
-                    Fate::Off | Fate::Fails => {}
+                    Fate::Off | Fate::Fails | Fate::Lost => {}
                 }
             }
             _ => {}

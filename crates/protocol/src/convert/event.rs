@@ -136,7 +136,7 @@ events! {
     VmRegistered { vm: message }
     VmModelChanged { vm: message }
     VmRemoved { vm: id }
-    RolloutRequested { rollout: id, policy: message, actor: message }
+    RolloutRequested { rollout: id, policy: message, actor: message, on_demand: optional_message }
     RolloutPlanned { rollout: id, phases: messages }
     PhaseStarted { rollout: id, phase: copy }
     TurnGranted { rollout: id, phase: copy, region: id, round: copy }
@@ -174,6 +174,7 @@ events! {
     RunReleased { rollout: id, accepted: copy }
     RunHalted { rollout: id, step: message, why: text, evidence: evidence }
     RunCut { rollout: id, why: text }
+    RunYielded { rollout: id, to: id, member: message }
     ControlsRequested { rollout: id, sample: id, vms: ids }
     ControlsJudged { rollout: id, sample: id, ill: copy, well: copy }
     RunCompleted { rollout: id, round: copy, tally: message, patches: messages }

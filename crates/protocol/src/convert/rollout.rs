@@ -1,9 +1,10 @@
 //! Plans, tallies, people, halts.
 
-use super::{DecodeError, Result, all, id, ids};
+use super::{DecodeError, Result, all, id, ids, time, timestamp};
 use crate::events::v1 as wire;
 use nightshift_domain::analysis::Comparison;
 use nightshift_domain::halt::{HaltEvidence, Said};
+use nightshift_domain::on_demand::OnDemand;
 use nightshift_domain::plan::{PlannedPhase, PlannedRegion};
 use nightshift_domain::rollout::{Actor, Tally};
 
@@ -20,6 +21,19 @@ impl TryFrom<wire::Actor> for Actor {
             return Err(DecodeError::new("name", "empty: every wish has somebody who wished it"));
         }
         Ok(Self { name: actor.name, reason: actor.reason })
+    }
+}
+
+impl From<&OnDemand> for wire::OnDemand {
+    fn from(on_demand: &OnDemand) -> Self {
+        Self { vm: on_demand.vm.to_string(), not_after: Some(timestamp(on_demand.not_after)) }
+    }
+}
+
+impl TryFrom<wire::OnDemand> for OnDemand {
+    type Error = DecodeError;
+    fn try_from(on_demand: wire::OnDemand) -> Result<Self> {
+        Ok(Self { vm: id(on_demand.vm, "vm")?, not_after: time(on_demand.not_after, "not_after")? })
     }
 }
 

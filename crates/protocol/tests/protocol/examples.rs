@@ -8,6 +8,7 @@ use nightshift_domain::fleet::{Feature, Image, Os, PatchMode, Placement, Vm};
 use nightshift_domain::halt::{HaltEvidence, Said};
 use nightshift_domain::health::{Baseline, Signal, Source};
 use nightshift_domain::layout::{Member, StageKey, StepKey};
+use nightshift_domain::on_demand::OnDemand;
 use nightshift_domain::patch::{
     Assessment, Blame, Classification, Patch, PatchOutcome, PatchState, PatchTally, RebootSetting,
     RebootStatus,
@@ -121,7 +122,13 @@ fn rollout() -> Vec<Event> {
     ]}"#;
     let baked: Policy = serde_json::from_str(baked).unwrap();
     vec![
-        Event::RolloutRequested { rollout: r(), policy, actor: actor() },
+        Event::RolloutRequested { rollout: r(), policy: policy.clone(), actor: actor(), on_demand: None },
+        Event::RolloutRequested {
+            rollout: r(),
+            policy,
+            actor: actor(),
+            on_demand: Some(OnDemand { vm: vm(), not_after: at("2026-01-13T22:15:00Z") }),
+        },
         Event::RolloutPlanned { rollout: r(), phases: vec![PlannedPhase { regions: vec![planned] }] },
         Event::PhaseStarted { rollout: r(), phase: 0 },
         Event::TurnGranted { rollout: r(), phase: 0, region: region(), round: 2 },
@@ -244,7 +251,7 @@ fn run() -> Vec<Event> {
     vec![
         started(1, 0),
         started(2, 1),
-        Event::RunEnlisted { rollout: r(), members: vec![member] },
+        Event::RunEnlisted { rollout: r(), members: vec![member.clone()] },
         Event::StageStarted { rollout: r(), stage: StageKey::Zoneless },
         Event::StageEnded { rollout: r(), stage: StageKey::Zone(zone()) },
         Event::StepStarted { rollout: r(), step: step(), vms: vec![vm()] },
@@ -275,6 +282,7 @@ fn run() -> Vec<Event> {
         },
         Event::RunHalted { rollout: r(), step: StepKey::Batch(3), why: "boom".into(), evidence: evidence() },
         Event::RunCut { rollout: r(), why: "tried again".into() },
+        Event::RunYielded { rollout: r(), to: rollout_id(), member: member.clone() },
         Event::ControlsRequested { rollout: r(), sample: order_id(), vms: vec![vm()] },
         Event::ControlsJudged { rollout: r(), sample: order_id(), ill: 1, well: 19 },
         Event::RunCompleted { rollout: r(), round: 1, tally, patches: patches() },

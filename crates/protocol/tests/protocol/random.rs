@@ -7,6 +7,7 @@ use nightshift_domain::event::{Order, Outcome, Signature};
 use nightshift_domain::fleet::{AssessmentMode, Image, Os, PatchMode, Placement, Resource, Vm};
 use nightshift_domain::halt::HaltEvidence;
 use nightshift_domain::layout::{Member, StepKey};
+use nightshift_domain::on_demand::OnDemand;
 use nightshift_domain::patch::{Blame, Classification, PatchTally, RebootSetting};
 use nightshift_domain::policy::{Budgets, Policy};
 use nightshift_domain::rollout::{Actor, Tally};
@@ -211,9 +212,12 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         topology().prop_map(|topology| Event::TopologyDeclared { topology }),
         vm().prop_map(|vm| Event::VmModelChanged { vm }),
-        (id(), policy(), ".+", any::<String>()).prop_map(|(rollout, policy, name, reason)| {
-            Event::RolloutRequested { rollout, policy, actor: Actor { name, reason } }
-        }),
+        (id(), policy(), ".+", any::<String>(), option::of((id(), moment()))).prop_map(
+            |(rollout, policy, name, reason, on_demand)| {
+                let on_demand = on_demand.map(|(vm, not_after)| OnDemand { vm, not_after });
+                Event::RolloutRequested { rollout, policy, actor: Actor { name, reason }, on_demand }
+            }
+        ),
         (id(), any::<u32>(), option::of(id()), any::<String>()).prop_map(|(rollout, phase, region, why)| {
             let evidence = HaltEvidence { failed: phase, ..HaltEvidence::default() };
             Event::RolloutHalted { rollout, phase, region, why, evidence }

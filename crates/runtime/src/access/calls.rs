@@ -65,6 +65,8 @@ const CALLS: &[(&str, Role, Reach)] = &[
     ("RolloutService/RetryRollout", Operator, All),
     ("RolloutService/SkipRegion", Operator, All),
     ("RolloutService/CancelRollout", Operator, All),
+    // On one VM: the planner keeps to those of the caller.
+    ("RolloutService/InstallPatches", Operator, Own),
     ("RolloutService/ApprovePhase", Approver, All),
     // It could take back that phases are approved.
     ("RolloutService/ChangePolicy", Admin, All),

@@ -70,6 +70,8 @@ impl ArmError {
             "FeatureNotRegistered" | "FeatureRegistering" => {
                 (409, "SubscriptionNotRegisteredForFeature", None)
             }
+            "PatchModeNotAutomaticByPlatform" | "OutsideWindow" => (409, "OperationNotAllowed", None),
+            "InstallUnderWay" => (409, "Conflict", None),
             "AgentNotEnrolled" => (409, "OperationNotAllowed", None),
             "AuthorizationFailed" => (403, "AuthorizationFailed", None),
             "ProviderNotRegistered" => (409, "MissingSubscriptionRegistration", None),

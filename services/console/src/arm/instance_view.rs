@@ -146,7 +146,7 @@ fn installation(story: Option<&Story>, installed: Option<(Time, &InstallReport)>
     Some(summary)
 }
 
-fn installation_status(report: &InstallReport) -> &'static str {
+pub(super) fn installation_status(report: &InstallReport) -> &'static str {
     match report.failure() {
         Some(_) => "Failed",
         None if report.window_exceeded => "CompletedWithWarnings",
@@ -154,7 +154,7 @@ fn installation_status(report: &InstallReport) -> &'static str {
     }
 }
 
-fn reboot(status: RebootStatus) -> &'static str {
+pub(super) fn reboot(status: RebootStatus) -> &'static str {
     match status {
         RebootStatus::NotNeeded => "NotNeeded",
         RebootStatus::Required => "Required",

@@ -1,15 +1,15 @@
-//! Long-running operations: an assessment on demand, and how its caller follows it (REQUIREMENTS.md D4).
+//! Long-running operations: an assessment on demand, and how callers follow them (REQUIREMENTS.md D4).
 
 use super::answer::answer;
 use super::error::{ArmError, Result};
 use super::instance_view::{error, moment};
 use super::path::VmName;
-use super::{Asked, vms};
-use crate::operations::{Operation, Progress, identity};
+use super::{Asked, install, vms};
+use crate::operations::{Operation, Progress, Undone, identity};
 use crate::view::View;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use nightshift_domain::fleet::Os;
+use nightshift_domain::fleet::{Os, Vm};
 use nightshift_domain::patch::{Assessment, Classification, Patch};
 use nightshift_domain::{SubscriptionId, Time};
 use nightshift_protocol::api::v1 as api;
@@ -24,8 +24,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 /// `…/virtualMachines/V/assessPatches`
 pub(super) async fn assess(asked: Asked, subscription: SubscriptionId, at: VmName) -> Result<Response> {
     asked.only(&Method::POST)?;
-    let owner = subscription.clone();
-    let vm = asked.door.host.look(move |view, _| vms::find(view, &owner, &at).cloned()).await??;
+    let vm = asked.door.host.look(move |view, _| vms::find(view, &subscription, &at).cloned()).await??;
     if asked.version.is_limited() && vm.os == Os::Linux {
         let sentence = "assessPatches of Linux VMs needs API version 2020-12-01 or higher";
         return Err(ArmError::invalid("api-version", sentence));
@@ -38,9 +37,14 @@ pub(super) async fn assess(asked: Asked, subscription: SubscriptionId, at: VmNam
     })?;
     let id = identity(&vm.id, not_after);
     asked.door.read_back(move |view| view.operations.get(&id).is_some()).await?;
-    let place = format!("/subscriptions/{subscription}/providers/Microsoft.Compute/locations/{}", vm.region);
-    let link = format!("{}{place}/operations/{id}?api-version={}", asked.base(), asked.version.0);
-    Ok(accepted(&link))
+    Ok(begun(&asked, &vm, id))
+}
+
+/// 202: the operation on this VM is under way.
+pub(super) fn begun(asked: &Asked, vm: &Vm, id: Uuid) -> Response {
+    let (subscription, region) = (&vm.subscription, &vm.region);
+    let place = format!("/subscriptions/{subscription}/providers/Microsoft.Compute/locations/{region}");
+    accepted(&format!("{}{place}/operations/{id}?api-version={}", asked.base(), asked.version.0))
 }
 
 /// 202: go on asking at this address.
@@ -105,21 +109,26 @@ struct Outcome {
 
 fn outcome(operation: &Operation, id: Uuid, now: Time, patches: &str) -> Outcome {
     let asked = operation.asked;
-    let failed = |at, code: &str, why: &str| {
-        let error = ArmError::new(StatusCode::CONFLICT, code, why);
-        Outcome { state: "Failed", asked, ended: Some(at), result: Some(Err(error)) }
-    };
+    let ended = |state, at, result| Outcome { state, asked, ended: Some(at), result: Some(result) };
+    let failed =
+        |at, code: &str, why: &str| ended("Failed", at, Err(ArmError::new(StatusCode::CONFLICT, code, why)));
     match operation.progress(now) {
         Progress::Running => Outcome { state: "InProgress", asked, ended: None, result: None },
-        Progress::Done(at, assessment) => {
+        Progress::Assessed(at, assessment) => {
             let mut result = assessed(assessment, id, asked);
             result[patches] = assessment.patches.iter().map(|patch| available(patch, id, at)).collect();
-            Outcome { state: "Succeeded", asked, ended: Some(at), result: Some(Ok(result)) }
+            ended("Succeeded", at, Ok(result))
         }
-        Progress::Failed(at, why) => failed(at, "PatchAssessmentFailed", why),
+        Progress::NotAssessed(at, why) => failed(at, "PatchAssessmentFailed", why),
         Progress::Silent(at) => {
             let why = "the VM's agent did not answer in time: is the VM running, and is its agent connected?";
             failed(at, "VMAgentStatusCommunicationError", why)
+        }
+        Progress::Installed(at, report) => ended("Succeeded", at, Ok(install::result(report, id, asked))),
+        Progress::NotInstalled(at, Undone::Failed(why)) => failed(at, "PatchInstallationFailed", why),
+        Progress::NotInstalled(at, Undone::Cancelled) => {
+            let error = ArmError::new(StatusCode::CONFLICT, "OperationPreempted", "a person cancelled it");
+            ended("Canceled", at, Err(error))
         }
     }
 }
@@ -140,12 +149,17 @@ fn assessed(assessment: &Assessment, id: Uuid, began: Time) -> Value {
     result
 }
 
-fn available(patch: &Patch, id: Uuid, at: Time) -> Value {
-    let classification = match patch.classification {
+/// As Azure calls it.
+pub(super) fn class(classification: Classification) -> &'static str {
+    match classification {
         Classification::Critical => "Critical",
         Classification::Security => "Security",
         Classification::Other => "Other",
-    };
+    }
+}
+
+fn available(patch: &Patch, id: Uuid, at: Time) -> Value {
+    let classification = class(patch.classification);
     json!({
         "patchId": format!("{}_{}", patch.name, patch.version),
         "name": patch.name,

@@ -39,6 +39,7 @@ pub(crate) enum OfSubscription {
     Vm(VmName),
     InstanceView(VmName),
     AssessPatches(VmName),
+    InstallPatches(VmName),
     Operation(Uuid),
 }
 
@@ -101,6 +102,7 @@ impl OfSubscription {
                     [] => Self::Vm(vm),
                     ["instanceview"] => Self::InstanceView(vm),
                     ["assesspatches"] => Self::AssessPatches(vm),
+                    ["installpatches"] => Self::InstallPatches(vm),
                     _ => return Ok(None),
                 }
             }

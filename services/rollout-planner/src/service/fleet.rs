@@ -118,7 +118,7 @@ impl FleetService for Planning {
 
 impl Planning {
     /// Refuses to touch another's VM: to whom does not see it, it is not there.
-    async fn check_owner(&self, caller: &Caller, vm: &VmId) -> Result<(), Status> {
+    pub(super) async fn check_owner(&self, caller: &Caller, vm: &VmId) -> Result<(), Status> {
         let unknown = || refused(&Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet")));
         let id = vm.clone();
         let owner = move |planner: &Planner, _| planner.fleet.vms.get(&id).map(|vm| vm.subscription.clone());

@@ -1,11 +1,15 @@
 //! The rollouts' gRPC.
 
 use super::{Planning, actor, required, rollout_id};
+use chrono::Duration;
+use nightshift_domain::on_demand::InstallWish;
+use nightshift_domain::patch::{Classification, RebootSetting};
 use nightshift_domain::planner::Planner;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::rhythm::Rhythm;
 use nightshift_domain::rollout::Actor;
-use nightshift_domain::{Decision, Refusal, RegionName, RolloutId};
+use nightshift_domain::selection::Mask;
+use nightshift_domain::{Decision, Refusal, RegionName, RolloutId, VmId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::rollout_service_server::RolloutService;
 use nightshift_protocol::convert::timestamp;
@@ -13,6 +17,7 @@ use nightshift_protocol::events::v1 as wire;
 use nightshift_runtime::access::Caller;
 use nightshift_runtime::status::invalid;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 #[tonic::async_trait]
 impl RolloutService for Planning {
@@ -88,6 +93,29 @@ impl RolloutService for Planning {
         Ok(Response::new(api::CancelRolloutResponse {}))
     }
 
+    async fn install_patches(
+        &self,
+        request: Request<api::InstallPatchesRequest>,
+    ) -> Result<Response<api::InstallPatchesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let mut request = request.into_inner();
+        let name = std::mem::take(&mut request.rollout);
+        let name = if name.is_empty() { format!("install-{}", Uuid::new_v4()) } else { name };
+        let id = rollout_id(name)?;
+        let actor = actor(&caller, request.actor.take())?;
+        let wish = install_wish(request)?;
+        self.check_owner(&caller, &wish.vm).await?;
+        let asked = id.clone();
+        self.0.command(move |planner, now| planner.install(&asked, &wish, actor.clone(), now)).await?;
+        let rollout = id.to_string();
+        let not_after = move |planner: &Planner, _| {
+            let on_demand = planner.rollouts.get(&id).and_then(|rollout| rollout.on_demand.as_ref());
+            on_demand.map(|on_demand| timestamp(on_demand.not_after))
+        };
+        let not_after = self.0.look(not_after).await?;
+        Ok(Response::new(api::InstallPatchesResponse { rollout, not_after }))
+    }
+
     async fn approve_phase(
         &self,
         request: Request<api::ApprovePhaseRequest>,
@@ -157,4 +185,45 @@ impl Planning {
         self.0.command(move |planner, _| wish(planner, &id, actor.clone())).await?;
         Ok(())
     }
+}
+
+/// How long an order may take, and how long the wish for one may wait, if nobody says.
+const DEFAULT_WORK_SECONDS: u32 = 90 * 60;
+const DEFAULT_WITHIN_SECONDS: u32 = 30 * 60;
+const LONGEST_WITHIN_SECONDS: u32 = 7 * 24 * 60 * 60;
+
+fn install_wish(request: api::InstallPatchesRequest) -> Result<InstallWish, Status> {
+    let or = |seconds: u32, default| if seconds == 0 { default } else { seconds };
+    let within = or(request.within_seconds, DEFAULT_WITHIN_SECONDS);
+    if within > LONGEST_WITHIN_SECONDS {
+        return Err(invalid(format!("within_seconds = {within}: at most a week, {LONGEST_WITHIN_SECONDS}")));
+    }
+    let longest_work = or(request.maximum_duration_seconds, DEFAULT_WORK_SECONDS);
+    let masks = |field: &str, masks: Vec<String>| {
+        let masks = masks.into_iter().map(Mask::new).collect::<Result<Vec<_>, _>>();
+        masks.map_err(|error| invalid(format!("{field}: {error}")))
+    };
+    let classification = |value: i32| {
+        let known = wire::Classification::try_from(value).ok().and_then(|known| known.try_into().ok());
+        known.ok_or_else(|| {
+            invalid(format!("classifications: {value} is none of Critical, Security and Other"))
+        })
+    };
+    let classifications = request.classifications.iter().map(|value| classification(*value));
+    let classifications = classifications.collect::<Result<Vec<Classification>, _>>()?;
+    let urgent = vec![Classification::Critical, Classification::Security];
+    let reboot = match wire::RebootSetting::try_from(request.reboot) {
+        Ok(wire::RebootSetting::Unspecified) => RebootSetting::IfRequired,
+        Ok(known) => known.try_into().map_err(|_| invalid("reboot: unknown"))?,
+        Err(_) => return Err(invalid(format!("reboot = {}: unknown", request.reboot))),
+    };
+    Ok(InstallWish {
+        vm: VmId::new(request.vm).map_err(invalid)?,
+        classifications: if classifications.is_empty() { urgent } else { classifications },
+        include: masks("include", request.include)?,
+        exclude: masks("exclude", request.exclude)?,
+        reboot,
+        longest_work: Duration::seconds(i64::from(longest_work)),
+        within: Duration::seconds(i64::from(within)),
+    })
 }

@@ -29,8 +29,14 @@ impl<'a> Fits<'a> {
     /// The same for all VMs of a window.
     pub fn of_window(&mut self, window: Window, time_zone: Tz) -> Option<Opening> {
         let (now, policy) = (self.now, self.policy);
-        let work = DELIVERY + policy.longest_work;
-        let fit = || window.next_fit(time_zone, now, work, |day| policy.is_blackout(day));
+        let fit = || room_for(window, time_zone, now, policy);
         *self.known.entry((window, time_zone)).or_insert_with(fit)
     }
+}
+
+/// The opening of a window in which an order that is placed from now on can still arrive and the longest work of the policy
+/// be done.
+pub(crate) fn room_for(window: Window, time_zone: Tz, now: Time, policy: &Policy) -> Option<Opening> {
+    let work = DELIVERY + policy.longest_work;
+    window.next_fit(time_zone, now, work, |day| policy.is_blackout(day))
 }

@@ -8,7 +8,6 @@ use crate::id::{OrderId, VmId};
 use crate::layout::{Member, Step};
 use crate::mind::Time;
 use crate::patch::RebootSetting;
-use crate::policy::Policy;
 use crate::run::Standing;
 use crate::run::time_limits::baseline_overdue;
 use crate::window::Opening;
@@ -40,26 +39,29 @@ impl Run {
         ask: &Ask<'_>,
     ) -> Vec<Event> {
         let mut fits = Fits::new(now, ask.policy);
-        let mut room = self.room(ask.policy);
+        let mut room = self.room(ask);
         steps.flat_map(|step| self.advance_step(step, now, ask, &mut fits, &mut room)).collect()
     }
 
-    pub(in crate::run) fn room(&self, policy: &Policy) -> Room {
+    pub(in crate::run) fn room(&self, ask: &Ask<'_>) -> Room {
         let taken: usize = self.steps.values().map(|step| step.taken).sum();
-        let most = policy.max_in_flight.map_or(usize::MAX, |most| most as usize);
+        let most = ask.policy.max_in_flight.map_or(usize::MAX, |most| most as usize);
+        let most = most.saturating_sub(ask.beside.busy.len());
         let orders = most.saturating_sub(self.in_flight.len());
         Room { calls: most.saturating_sub(taken), orders, kin: BTreeMap::new() }
     }
 
-    /// Whether a VM may be ordered by the policy's bound, and without putting all of its kin in flight: some may have
-    /// left the fleet since the batches were cut.
+    /// Whether a VM may be ordered by the policy's bound, without putting all of its kin in flight (some may have left the
+    /// fleet since the batches were cut), and clear of what people have patched on demand.
     pub(in crate::run) fn has_room(&self, member: &Member, ask: &Ask<'_>, room: &Room) -> bool {
+        let kin_in_flight = member
+            .kin()
+            .map_or(0, |kin| self.in_flight.of_kin(&kin) + room.kin.get(&kin).copied().unwrap_or_default());
         let leaves_one = member.kin().is_none_or(|kin| {
             let size = ask.fleet.kin(&self.region, &kin);
-            let flying = self.in_flight.of_kin(&kin) + room.kin.get(&kin).copied().unwrap_or_default();
-            size < 2 || flying + 1 < size
+            size < 2 || kin_in_flight + 1 < size
         });
-        room.orders > 0 && leaves_one
+        room.orders > 0 && leaves_one && self.keeps_clear(member, ask, kin_in_flight)
     }
 
     fn advance_step(
@@ -117,6 +119,9 @@ impl Run {
     fn next_for(&self, vm: &VmId, now: Time, ask: &Ask<'_>, fits: &mut Fits<'_>, room: &mut Room) -> Next {
         let known = self.members.get(vm).zip(self.standings.get(vm));
         let Some((member, standing)) = known else { return Next::Wait };
+        if ask.beside.is_busy(vm) {
+            return Next::Wait;
+        }
         if let Some(event) = self.changed(member, ask) {
             return Next::Do(Box::new(event));
         }
@@ -139,7 +144,7 @@ impl Run {
                     let minutes = ask.policy.longest_work.num_minutes();
                     self.skip(vm, format!("its window is never long enough for work of {minutes} minutes"))
                 }
-                Some(opening) if opening.opens > now => Next::Wait,
+                Some(opening) if opening.opens > now || ask.beside.kept_back.is_some() => Next::Wait,
                 Some(opening) => match standing {
                     Standing::Baselined { at, .. } if now - *at <= ask.policy.silence => {
                         if !self.has_room(member, ask, room) {
@@ -187,6 +192,7 @@ impl Run {
         let policy = ask.policy;
         // An order that nobody took up for a silence's length would only hold up its step.
         let not_after = (opening.closes - policy.longest_work).min(now + policy.silence);
+        let not_after = ask.not_after.map_or(not_after, |wished| wished.min(not_after));
         let mut selection = policy.selection();
         selection.certified = ask.certified.map(|patches| patches.iter().cloned().collect());
         selection.barred = ask.barred.iter().cloned().collect();
@@ -196,7 +202,11 @@ impl Run {
             vm: vm.clone(),
             not_after,
             deadline: not_after + policy.longest_work,
-            reboot: ask.fleet.vms.get(vm).map_or(policy.reboot, |vm| reboot(policy.reboot, vm.reboot)),
+            reboot: match ask.fleet.vms.get(vm).filter(|_| ask.not_after.is_none()) {
+                Some(vm) => reboot(policy.reboot, vm.reboot),
+                // A person said it of this very VM.
+                None => policy.reboot,
+            },
             selection,
             signature: None,
         }
