@@ -43,6 +43,7 @@ const NEXT: &[(&str, &[&str])] = &[
     ("RegionsInTurnConflict", &["nightshift region runs"]),
     ("RolloutExists", &["nightshift rollout show ROLLOUT", "nightshift rollout watch ROLLOUT"]),
     ("RolloutNotFound", &["nightshift rollout list"]),
+    ("RolloutOnDemand", &["nightshift rollout show ROLLOUT", "nightshift rollout cancel ROLLOUT"]),
     ("RolloutStateConflict", &["nightshift rollout show ROLLOUT"]),
     ("SecondPersonNeeded", &["nightshift token issue --name OTHER --role approver"]),
     ("UnknownRegion", &["nightshift fleet topology"]),

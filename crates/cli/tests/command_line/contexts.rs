@@ -1,6 +1,7 @@
 //! Several installations, with the real program.
 
 use crate::installation::{Installation, nightshift, run};
+use crate::recorder::Recorder;
 use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
@@ -95,6 +96,29 @@ fn what_up_left_in_its_folder_is_found_there_and_can_be_remembered() {
     assert_eq!(far.code, 0, "{far:?}");
     let refused = bare(&["vm", "list", "--context", "far"]);
     assert!(refused.code == 8 && refused.err.contains("AuthenticationFailed"), "{refused:?}");
+}
+
+#[test]
+fn an_https_address_must_be_vouched_for() {
+    let installation = Installation::start();
+    let folder = installation.folder.path();
+    let door = Recorder::start_tls(installation.servers(), folder);
+    let (_, address, authority) = installation.runtime.block_on(door);
+    let ca = authority.to_str().unwrap();
+    let of = |words: &[&str]| {
+        let mut command = installation.command(words);
+        command.env("NIGHTSHIFT_CONSOLE", &address);
+        run(command)
+    };
+    assert_eq!(of(&["vm", "list", "--ca", ca]).code, 0);
+    // By nobody whom this machine trusts.
+    let strange = of(&["vm", "list"]);
+    assert!(strange.code == 5 && strange.err.contains("certificate"), "{strange:?}");
+    let missing = of(&["vm", "list", "--ca", "nowhere.pem"]);
+    assert!(missing.code == 2 && missing.err.contains("nowhere.pem (from --ca)"), "{missing:?}");
+    std::fs::write(folder.join("no.pem"), "no certificate").unwrap();
+    let none = of(&["vm", "list", "--ca", "no.pem"]);
+    assert!(none.code == 2 || none.code == 5, "{none:?}");
 }
 
 #[test]

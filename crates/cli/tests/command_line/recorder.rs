@@ -4,11 +4,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
+use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use nightshift_cli::arguments::Servers;
+use nightshift_runtime::local_tls;
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// Remembers calls as `ConsoleService/ListVms`.
@@ -22,13 +26,33 @@ pub struct Recorder {
 impl Recorder {
     /// Listens, and returns its address: that of every service.
     pub async fn start(servers: &Servers) -> (Self, String) {
-        let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
-        let recorder = Self { calls: Arc::default(), client, servers: servers.clone() };
+        let recorder = Self::before(servers);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let door = Router::new().fallback(hand_on).with_state(recorder.clone());
         tokio::spawn(async move { axum::serve(listener, door).await });
         (recorder, address)
+    }
+
+    /// The same over TLS, by an authority that it makes in this folder; returns its certificate as well.
+    pub async fn start_tls(servers: &Servers, folder: &Path) -> (Self, String, PathBuf) {
+        nightshift_runtime::crypto::install();
+        let recorder = Self::before(servers);
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (own, authority) = local_tls::identity(folder, address.ip()).unwrap();
+        let tls = RustlsConfig::from_pem_file(&own.certificate, &own.key).await.unwrap();
+        let listener = std::net::TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let door = Router::new().fallback(hand_on).with_state(recorder.clone());
+        let server = axum_server::from_tcp_rustls(listener, tls).unwrap();
+        tokio::spawn(async move { server.serve(door.into_make_service()).await });
+        (recorder, address, authority)
+    }
+
+    fn before(servers: &Servers) -> Self {
+        let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+        Self { calls: Arc::default(), client, servers: servers.clone() }
     }
 
     pub fn has(&self, call: &str) -> bool {
