@@ -41,8 +41,11 @@ async fn main() -> anyhow::Result<()> {
     run.arg("run").arg("--config").arg(&config).stderr(Stdio::null());
     let agent = Agent(run.spawn().with_context(|| program.display().to_string())?);
     tokio::time::sleep(SETTLE).await;
-    let agents =
-        clients::agents(&stack.servers).await?.list_agents(api::ListAgentsRequest {}).await?.into_inner();
+    let agents = clients::agents(&stack.servers)
+        .await?
+        .list_agents(api::ListAgentsRequest::default())
+        .await?
+        .into_inner();
     let connected = agents.agents.iter().any(|agent| agent.vm == VM && !agent.boot_id.is_empty());
     ensure!(connected, "the agent did not come into session");
     let before = ticks(agent.0.id())?;
@@ -76,7 +79,7 @@ fn program() -> anyhow::Result<PathBuf> {
 
 async fn configure(folder: &Path, stack: &Stack) -> anyhow::Result<PathBuf> {
     let mut gateway = clients::agents(&stack.servers).await?;
-    let request = api::IssueEnrolmentTokensRequest { vms: vec![VM.into()], ttl_seconds: 0 };
+    let request = api::IssueEnrolmentTokensRequest { vms: vec![VM.into()], ..Default::default() };
     let issued = loop {
         match gateway.issue_enrolment_tokens(request.clone()).await {
             Err(status) if status.code() == tonic::Code::NotFound => {

@@ -45,19 +45,25 @@ async fn main() {
     let policy = Policy { phase_shares: vec![100], ..Policy::default() };
     let actor = || Some(wire::Actor { name: "bench".into(), reason: "how soon a stop arrives".into() });
     let mut planner = clients::rollouts(&stack.servers).await.unwrap();
-    let request =
-        api::StartRolloutRequest { rollout: "one".into(), policy: Some((&policy).into()), actor: actor() };
+    let request = api::StartRolloutRequest {
+        rollout: "one".into(),
+        policy: Some((&policy).into()),
+        actor: actor(),
+        ..Default::default()
+    };
     planner.start_rollout(request).await.unwrap();
     let mut facts = follow(&stack).await;
     all_regions(&mut facts, |event| matches!(event, Event::RunStarted { .. })).await;
     let mut took = Vec::with_capacity(STOPS);
     for _ in 0..STOPS {
         let began = Instant::now();
-        let request = api::PauseRolloutRequest { rollout: "one".into(), actor: actor() };
+        let request =
+            api::PauseRolloutRequest { rollout: "one".into(), actor: actor(), ..Default::default() };
         planner.pause_rollout(request).await.unwrap();
         all_regions(&mut facts, |event| matches!(event, Event::RunHeld { .. })).await;
         took.push(began.elapsed());
-        let request = api::ResumeRolloutRequest { rollout: "one".into(), actor: actor() };
+        let request =
+            api::ResumeRolloutRequest { rollout: "one".into(), actor: actor(), ..Default::default() };
         planner.resume_rollout(request).await.unwrap();
         all_regions(&mut facts, |event| matches!(event, Event::RunReleased { .. })).await;
     }

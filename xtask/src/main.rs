@@ -1,6 +1,8 @@
 //! `cargo xtask test`: everything that CI runs, from a bare machine on. `cargo xtask tools` only fetches the tools.
-//! `cargo xtask package` makes the packages of the agent.
+//! `cargo xtask package` makes the packages of the agent. `cargo xtask release-contract` makes the contract in proto/ the one
+//! that later ones may not break.
 
+mod contract;
 mod package;
 mod steps;
 mod tools;
@@ -12,8 +14,11 @@ fn main() -> ExitCode {
     let done = match wish.as_deref() {
         Some("test") => steps::test(),
         Some("tools") => tools::fetch(),
+        Some("release-contract") => contract::release(),
         Some("package") => package::package(std::env::args().skip(2)),
-        _ => Err(anyhow::anyhow!("say `cargo xtask test`, `cargo xtask tools` or `cargo xtask package`")),
+        _ => Err(anyhow::anyhow!(
+            "say `cargo xtask test`, `cargo xtask tools`, `cargo xtask package` or `cargo xtask release-contract`"
+        )),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! The steps of `cargo xtask test`, in order; the first that fails ends it.
 
-use crate::tools;
+use crate::{contract, tools};
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,8 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn test() -> anyhow::Result<()> {
     step("tools", tools::fetch)?;
     step("format", || cargo(&["fmt", "--all", "--check"]))?;
-    step("buf lint", || run(Command::new(tools::buf()).arg("lint").current_dir(root().join("proto"))))?;
+    step("buf lint", contract::lint)?;
+    step("buf breaking", contract::keeps)?;
     step("clippy", || {
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     })?;

@@ -31,7 +31,7 @@ const DEBIAN: [(&[&str], &str); 12] = [
 ];
 
 /// Programs in Python, each in an environment of its own: its name, and its packages.
-const PYTHON: [(&str, &[&str]); 4] = [
+const PYTHON: [(&str, &[&str]); 5] = [
     // The first release that knows of patching. What it imports besides was brought along by others in its day.
     (
         "azure-sdk-oldest",
@@ -40,6 +40,11 @@ const PYTHON: [(&str, &[&str]); 4] = [
     (
         "azure-sdk-newest",
         &["azure-mgmt-compute==39.0.0", "azure-mgmt-resource==26.0.0", "azure-mgmt-resource-features==1.0.0"],
+    ),
+    // gRPC from a client that has nothing of ours: by the contract's files, and by reflection.
+    (
+        "grpc",
+        &["grpcio==1.85.1", "grpcio-reflection==1.85.1", "grpcio-status==1.85.1", "grpcio-tools==1.85.1"],
     ),
     ("schemathesis", &["schemathesis==4.32.5"]),
     ("azure-cli", &["azure-cli==2.91.0"]),

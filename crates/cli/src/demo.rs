@@ -52,8 +52,12 @@ fn exit_code(report: &Report, halt_wanted: bool) -> ExitCode {
 /// Starts the rollout, follows it to its end, and lets the auditor read the log.
 async fn roll_out(stack: &Stack, policy: &Policy, bars: &mut Bars) -> anyhow::Result<Report> {
     let actor = wire::Actor { name: "demo".into(), reason: "monthly patches".into() };
-    let request =
-        api::StartRolloutRequest { rollout: ROLLOUT.into(), policy: Some(policy.into()), actor: Some(actor) };
+    let request = api::StartRolloutRequest {
+        rollout: ROLLOUT.into(),
+        policy: Some(policy.into()),
+        actor: Some(actor),
+        ..Default::default()
+    };
     clients::rollouts(&stack.servers).await?.start_rollout(request).await?;
     let last = bars.watch(&stack.servers, ROLLOUT.into()).await?;
     let audit = crate::audit::run(&stack.servers).await?;

@@ -1,7 +1,7 @@
 //! Agents of a fleet that was declared a moment ago: their tokens, and that they have come.
 
 use crate::arguments::Servers;
-use crate::clients;
+use crate::{clients, pages};
 use anyhow::Context as _;
 use nightshift_domain::VmId;
 use nightshift_protocol::api::v1 as api;
@@ -17,7 +17,7 @@ pub async fn tokens(
     vms: impl IntoIterator<Item = &VmId>,
 ) -> anyhow::Result<Vec<api::EnrolmentToken>> {
     let vms = vms.into_iter().map(ToString::to_string).collect();
-    let request = api::IssueEnrolmentTokensRequest { vms, ttl_seconds: 0 };
+    let request = api::IssueEnrolmentTokensRequest { vms, ..Default::default() };
     let mut gateway = clients::agents(servers).await?;
     for _ in 0..TRIES {
         match gateway.issue_enrolment_tokens(request.clone()).await {
@@ -48,7 +48,12 @@ pub async fn order_keys(servers: &Servers) -> anyhow::Result<String> {
 pub async fn connected(servers: &Servers, wanted: usize) -> anyhow::Result<()> {
     let mut gateway = clients::agents(servers).await?;
     for _ in 0..TRIES {
-        let agents = gateway.list_agents(api::ListAgentsRequest {}).await?.into_inner().agents;
+        let agents = pages::all(async |page_token| {
+            let request = api::ListAgentsRequest { page_token, ..Default::default() };
+            let page = gateway.list_agents(request).await?.into_inner();
+            Ok((page.agents, page.next_page_token))
+        });
+        let agents = agents.await?;
         if agents.iter().filter(|agent| !agent.boot_id.is_empty()).count() >= wanted {
             return Ok(());
         }

@@ -87,6 +87,7 @@ impl DeclaredFleet {
             topology: Some((&self.topology).into()),
             features: self.features.iter().map(feature).collect(),
             vms: self.vms.iter().map(Into::into).collect(),
+            ..Default::default()
         }
     }
 

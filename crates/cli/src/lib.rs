@@ -14,6 +14,7 @@ pub mod fleet_file;
 pub mod installation;
 pub mod nats_users;
 pub mod output;
+mod pages;
 pub mod policy_file;
 pub mod real_fleet;
 pub mod stack;

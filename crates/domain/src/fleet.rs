@@ -208,7 +208,8 @@ impl Fleet {
         let mut seen = BTreeSet::new();
         for vm in vms {
             if !seen.insert(vm.id.clone()) {
-                return Err(Refusal::new("DuplicateVm", format!("VM \"{}\" is declared twice", vm.id)));
+                let sentence = format!("VM \"{}\" is declared twice", vm.id);
+                return Err(Refusal::new("DuplicateVm", sentence).about("vms"));
             }
             match self.vms.get(&vm.id) {
                 None => events.push(Event::VmRegistered { vm }),
@@ -222,7 +223,7 @@ impl Fleet {
     /// The fact that a VM leaves the fleet.
     pub fn remove(&self, vm: &VmId) -> Result<Vec<Event>, Refusal> {
         if !self.vms.contains_key(vm) {
-            return Err(Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet")));
+            return Err(Refusal::no_vm(vm));
         }
         Ok(vec![Event::VmRemoved { vm: vm.clone() }])
     }

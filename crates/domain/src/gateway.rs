@@ -262,7 +262,7 @@ impl Gateway {
         }
         if !self.agents.get(vm).is_some_and(Agent::is_enrolled) {
             let sentence = format!("VM \"{vm}\" has no enrolled agent: install it and give it a token first");
-            return Err(Refusal::new("AgentNotEnrolled", sentence));
+            return Err(Refusal::new("AgentNotEnrolled", sentence).about(vm));
         }
         Ok(decision)
     }
@@ -350,8 +350,7 @@ impl Gateway {
     }
 
     fn fact(&self, vm: &VmId, event: Event) -> Result<Decision, Refusal> {
-        let unknown = || Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet"));
-        let region = &self.fleet.vms.get(vm).ok_or_else(unknown)?.region;
+        let region = &self.fleet.vms.get(vm).ok_or_else(|| Refusal::no_vm(vm))?.region;
         Ok(Decision { chain: Chain::agent(region, vm), events: vec![event] })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::Head;
 use nightshift_domain::{Chain, Event, Time};
-use nightshift_protocol::envelope::{Envelope, Hash};
+use nightshift_protocol::envelope::{Command, Envelope, Hash};
 use uuid::Uuid;
 
 /// An event that is to be appended.
@@ -18,6 +18,8 @@ pub struct Draft {
     pub event: Event,
     /// W3C Trace Context of the decision, if there is one.
     pub traceparent: Option<String>,
+    /// The command that this is the last event of, if it had an idempotency key.
+    pub command: Option<Command>,
 }
 
 /// Events for the end of one chain.
@@ -44,7 +46,8 @@ impl Write {
                 &draft.event,
                 draft.traceparent.clone(),
                 previous,
-            );
+            )
+            .of_command(draft.command.clone());
             previous = envelope.hash();
             (envelope, previous)
         };

@@ -16,6 +16,33 @@ const SOURCE: &str = "nightshift/";
 const SPEC_VERSION: (&str, &str) = ("ce-specversion", "1.0");
 const CONTENT_TYPE: (&str, &str) = ("ce-datacontenttype", "application/protobuf");
 const PREVIOUS_HASH: &str = "Nightshift-Previous-Hash";
+const COMMAND: &str = "Nightshift-Command";
+
+/// Characters of an idempotency key.
+pub const LONGEST_KEY: usize = 128;
+
+/// A command whose caller may ask again: it stands on the last event of what the command made fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The idempotency key, as the caller chose it: 1 to [`LONGEST_KEY`] visible ASCII characters.
+    pub key: String,
+    /// SHA-256 of the caller's name.
+    pub caller: Hash,
+    /// SHA-256 of what was asked for.
+    pub request: Hash,
+    /// How many events it made fact on this chain, this one the last of them.
+    pub events: u32,
+}
+
+/// How a service signs its events.
+pub fn source(service: &str) -> String {
+    format!("{SOURCE}{service}")
+}
+
+/// Whether this text can be an idempotency key.
+pub fn is_key(text: &str) -> bool {
+    (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
 
 /// An event as it is stored and sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +63,8 @@ pub struct Envelope {
     pub previous_hash: Hash,
     /// The protobuf event.
     pub data: Vec<u8>,
+    /// The command that it comes from, where that had an idempotency key.
+    pub command: Option<Command>,
 }
 
 impl Envelope {
@@ -51,14 +80,20 @@ impl Envelope {
     ) -> Self {
         Self {
             id: id.hyphenated().to_string(),
-            source: format!("{SOURCE}{source}"),
+            source: self::source(source),
             event_type: format!("{TYPE}{}", name(event)),
             time: at,
             subject: format!("{SUBJECT}{partition}.{}", event.aggregate()),
             traceparent: some_text(traceparent),
             previous_hash,
             data: wire::Event::from(event).encode_to_vec(),
+            command: None,
         }
+    }
+
+    /// The same, as the last event of what this command made fact.
+    pub fn of_command(self, command: Option<Command>) -> Self {
+        Self { command, ..self }
     }
 
     /// The hash of everything in it. Each part goes in with its length, so that no two envelopes read alike.
@@ -76,7 +111,12 @@ impl Envelope {
             &self.previous_hash,
             &self.data,
         ];
-        for part in parts {
+        // An event without a command has the hash that it always had.
+        let command = self.command.as_ref().map(|command| (command, command.events.to_be_bytes()));
+        let of_command = command.iter().flat_map(|(command, events)| {
+            [command.key.as_bytes(), &command.caller, &command.request, events.as_slice()]
+        });
+        for part in parts.into_iter().chain(of_command) {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part);
         }
@@ -139,6 +179,7 @@ impl Envelope {
             (PREVIOUS_HASH, hex::encode(self.previous_hash)),
         ];
         headers.extend(self.traceparent.clone().map(|traceparent| ("traceparent", traceparent)));
+        headers.extend(self.command.as_ref().map(|command| (COMMAND, command.header())));
         headers
     }
 
@@ -164,6 +205,7 @@ impl Envelope {
             traceparent: some_text(get("traceparent")),
             previous_hash: hash_from_hex(&previous_hash)?,
             data,
+            command: get(COMMAND).map(|text| Command::from_header(&text)).transpose()?,
         })
     }
 
@@ -197,6 +239,25 @@ impl Envelope {
     }
 }
 
+impl Command {
+    fn header(&self) -> String {
+        let Self { key, caller, request, events } = self;
+        format!("{events} {} {} {key}", hex::encode(caller), hex::encode(request))
+    }
+
+    fn from_header(text: &str) -> Result<Self, DecodeError> {
+        let read = || {
+            let mut parts = text.splitn(4, ' ');
+            let events = parts.next()?.parse().ok()?;
+            let mut hash = || hex::decode(parts.next()?).ok()?.try_into().ok();
+            let (caller, request) = (hash()?, hash()?);
+            let key = parts.next().filter(|key| is_key(key))?.to_owned();
+            Some(Self { key, caller, request, events })
+        };
+        read().ok_or_else(|| DecodeError::new(COMMAND, format!("\"{}\" is no command", text.escape_debug())))
+    }
+}
+
 /// Nanoseconds since 1970 where 64 bits hold them (1677 to 2262), as in every log that was ever written.
 /// What they cannot tell apart goes in as seconds and nanoseconds: moments far away, and a leap second from
 /// the one after it.
@@ -213,9 +274,9 @@ fn some_text(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
-fn hash_from(bytes: &[u8]) -> Result<Hash, DecodeError> {
+fn hash_from(bytes: &[u8], field: &str) -> Result<Hash, DecodeError> {
     let what = || format!("\"{}\" is {} bytes instead of 32", hex::encode(bytes), bytes.len());
-    bytes.try_into().map_err(|_| DecodeError::new("previous_hash", what()))
+    bytes.try_into().map_err(|_| DecodeError::new(field, what()))
 }
 
 fn hash_from_hex(text: &str) -> Result<Hash, DecodeError> {
@@ -234,7 +295,30 @@ impl From<&Envelope> for wire::Envelope {
             traceparent: envelope.traceparent.clone().unwrap_or_default(),
             previous_hash: envelope.previous_hash.to_vec(),
             data: envelope.data.clone(),
+            command: envelope.command.as_ref().map(Into::into),
         }
+    }
+}
+
+impl From<&Command> for wire::Command {
+    fn from(command: &Command) -> Self {
+        let Command { key, caller, request, events } = command;
+        let (idempotency_key, events) = (key.clone(), *events);
+        Self { idempotency_key, caller: caller.to_vec(), request: request.to_vec(), events }
+    }
+}
+
+impl TryFrom<wire::Command> for Command {
+    type Error = DecodeError;
+    fn try_from(command: wire::Command) -> Result<Self, DecodeError> {
+        let wire::Command { idempotency_key: key, caller, request, events } = command;
+        if !is_key(&key) {
+            let what = format!("\"{}\" is no idempotency key", key.escape_debug());
+            return Err(DecodeError::new("command.idempotency_key", what));
+        }
+        let (caller, request) =
+            (hash_from(&caller, "command.caller")?, hash_from(&request, "command.request")?);
+        Ok(Self { key, caller, request, events })
     }
 }
 
@@ -248,8 +332,9 @@ impl TryFrom<wire::Envelope> for Envelope {
             time: time(envelope.time, "time")?,
             subject: envelope.subject,
             traceparent: some_text(Some(envelope.traceparent)),
-            previous_hash: hash_from(&envelope.previous_hash)?,
+            previous_hash: hash_from(&envelope.previous_hash, "previous_hash")?,
             data: envelope.data,
+            command: envelope.command.map(Command::try_from).transpose()?,
         })
     }
 }

@@ -24,5 +24,8 @@ pub fn event_json(envelope: &Envelope) -> Result<Value, DecodeError> {
     if let Some(traceparent) = &envelope.traceparent {
         document["traceparent"] = json!(traceparent);
     }
+    if let Some(command) = &envelope.command {
+        document["idempotencykey"] = json!(command.key);
+    }
     Ok(document)
 }

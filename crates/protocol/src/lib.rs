@@ -1,5 +1,6 @@
 //! The public contract in Rust: generated protobuf, and the only place where domain types meet the wire.
 
+pub mod commands;
 pub mod convert;
 pub mod envelope;
 pub mod json;

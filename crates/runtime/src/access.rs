@@ -6,6 +6,7 @@ mod calls;
 mod guard;
 mod issuer;
 mod keys;
+mod limits;
 mod settings;
 mod verifier;
 
@@ -13,6 +14,7 @@ pub use caller::{Bearer, Caller, Denied, Grant, Role, Scope};
 pub use calls::{Door, Need, Reach, need};
 pub use guard::guard;
 pub use issuer::{Issuer, IssuerError, Wanted, write_secret};
+pub use limits::Deadline;
 pub use settings::{GrantSettings, Settings};
 
 use anyhow::Context as _;

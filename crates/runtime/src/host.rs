@@ -3,21 +3,29 @@
 //! One task owns the mind. Everything else talks to it through a [`Host`]: queries see the mind as it is, commands
 //! decide on it and answer when their facts are durable. What waits together is appended together.
 
+mod command;
 mod reader;
+mod remembered;
 mod writer;
 
+pub use command::CommandError;
+pub(crate) use remembered::Remembered;
+
 use crate::snapshot::{Snapshot, Snapshots};
+use crate::terms::Terms;
+use command::{Answer, Command};
 use nightshift_clock::Clock;
 use nightshift_domain::{Decision, Event, Fact, Mind, Refusal, Time};
 use nightshift_event_log::{AppendError, EventLog, ReadError};
 use reader::Reader;
+use remembered::{Before, Made};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use writer::Writer;
+use writer::{Wanted, Writer};
 
 /// Facts that a slow observer may lag behind before it is told that it missed some.
 const OBSERVER_CAPACITY: usize = 8_192;
@@ -42,7 +50,6 @@ impl<M> Clone for Host<M> {
 
 type Look<M> = Box<dyn FnOnce(&M, Time) + Send>;
 type Change<M> = Box<dyn FnOnce(&mut M, Time) + Send>;
-type Decide<M> = Box<dyn Fn(&M, Time) -> Result<Vec<Decision>, Refusal> + Send>;
 
 enum Job<M> {
     Look(Look<M>),
@@ -50,23 +57,14 @@ enum Job<M> {
     Command(Command<M>),
 }
 
-struct Command<M> {
-    decide: Decide<M>,
-    reply: oneshot::Sender<Result<usize, CommandError>>,
-}
-
-/// Why a command did not become fact.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// The mind refused.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The service is ending; ask again.
-    #[error("the service is ending: ask again")]
-    Stopped,
-    /// The log did not take it.
-    #[error(transparent)]
-    Log(Arc<AppendError>),
+/// What a command comes to.
+enum Decided {
+    /// Nothing, or nothing new: this is its answer.
+    Answer(Answer),
+    /// What its key did before.
+    Before(Made),
+    /// This is to become fact.
+    Events(Vec<Decision>),
 }
 
 impl<M: Send + 'static> Host<M> {
@@ -86,16 +84,26 @@ impl<M: Send + 'static> Host<M> {
         self.jobs.send(Job::Change(Box::new(tell))).await.map_err(|_| CommandError::Stopped)
     }
 
-    /// Lets the mind decide, and answers with the number of new facts once they are durable. If another writer was
-    /// first, the decision is made anew on what that one wrote.
+    /// Lets the mind decide, and answers once the facts are durable. If another writer was first, the decision is made
+    /// anew on what that one wrote.
     pub async fn command(
         &self,
         decide: impl Fn(&M, Time) -> Result<Vec<Decision>, Refusal> + Send + 'static,
-    ) -> Result<usize, CommandError> {
-        let (reply, answer) = oneshot::channel();
-        let command = Command { decide: Box::new(decide), reply };
+    ) -> Result<(), CommandError> {
+        self.wish(Terms::default(), decide).await.map(drop)
+    }
+
+    /// The same on a caller's terms; answers with the facts. Of a key that did something before these are the facts that it
+    /// made then. With a key, a decision must be about one chain; where a request is about several, each is a wish of its
+    /// own (see [`Terms::for_part`]).
+    pub async fn wish(
+        &self,
+        terms: Terms,
+        decide: impl Fn(&M, Time) -> Result<Vec<Decision>, Refusal> + Send + 'static,
+    ) -> Result<Vec<Arc<Fact>>, CommandError> {
+        let (command, waiting) = Command::new(Box::new(decide), terms);
         self.jobs.send(Job::Command(command)).await.map_err(|_| CommandError::Stopped)?;
-        answer.await.map_err(|_| CommandError::Stopped)?
+        waiting.answer().await
     }
 
     /// Every fact from now on, after the mind has taken it in.
@@ -135,10 +143,10 @@ where
 {
     let (jobs, waiting) = mpsc::channel(JOBS);
     let (facts, _) = broadcast::channel(OBSERVER_CAPACITY);
-    let mut reader = Reader::new(setup.log.clone());
+    let mut reader = Reader::new(setup.name, setup.log.clone());
     let mut newest = Time::MIN_UTC;
     let kept = setup.snapshots.load::<M>().map(|kept| {
-        reader.resume(kept.heads, kept.cursors);
+        reader.resume(kept.heads, kept.cursors, kept.commands);
         newest = kept.newest;
         kept.mind
     });
@@ -237,7 +245,8 @@ where
             if decisions.is_empty() {
                 break;
             }
-            for (_, result) in self.append(decisions).await {
+            let wanted = decisions.into_iter().map(|decision| Wanted { decision, command: None });
+            for (_, result) in self.append(wanted.collect()).await {
                 match result {
                     Ok(_) => {}
                     Err(AppendError::Conflict { chain, .. }) => {
@@ -251,7 +260,8 @@ where
         Ok(())
     }
 
-    /// Does jobs in order. Commands are collected as long as none rests on a chain that another is about to change.
+    /// Does jobs in order. Commands are collected as long as none rests on a chain, or has a key, with which another is
+    /// about to change something.
     async fn work(&mut self, batch: &mut Vec<Job<M>>) -> anyhow::Result<()> {
         let mut group: Vec<(Command<M>, Vec<Decision>)> = Vec::new();
         for job in batch.drain(..) {
@@ -260,15 +270,19 @@ where
                 Job::Look(look) => look(&self.mind, now),
                 Job::Change(change) => change(&mut self.mind, now),
                 Job::Command(command) => {
-                    let mut decided = (command.decide)(&self.mind, now);
-                    if decided.as_ref().is_ok_and(|decisions| share_a_chain(&group, decisions)) {
+                    let mut decided = self.decide(&command, now);
+                    let after_others = match &decided {
+                        Decided::Events(decisions) => share_a_chain(&group, decisions),
+                        _ => false,
+                    };
+                    if after_others || share_a_key(&group, &command) {
                         self.carry_out(std::mem::take(&mut group)).await;
-                        decided = (command.decide)(&self.mind, now);
+                        decided = self.decide(&command, now);
                     }
                     match decided {
-                        Ok(decisions) if decisions.is_empty() => command.answer(Ok(0)),
-                        Ok(decisions) => group.push((command, decisions)),
-                        Err(refusal) => command.answer(Err(refusal.into())),
+                        Decided::Answer(answer) => command.answer(answer),
+                        Decided::Before(made) => self.tell_again(command, made),
+                        Decided::Events(decisions) => group.push((command, decisions)),
                     }
                 }
             }
@@ -277,63 +291,112 @@ where
         Ok(())
     }
 
+    fn decide(&self, command: &Command<M>, now: Time) -> Decided {
+        if command.is_late() {
+            return Decided::Answer(Err(CommandError::TooLate));
+        }
+        if let Some(key) = &command.terms.key {
+            match self.reader.commands().find(key, command.terms.part.as_ref(), self.newest) {
+                Before::New => {}
+                Before::Done(made) => return Decided::Before(made),
+                Before::Other => return Decided::Answer(Err(CommandError::KeyReused(key.key.clone()))),
+            }
+        }
+        match (command.decide)(&self.mind, now) {
+            Ok(decisions) if decisions.is_empty() => Decided::Answer(Ok(Vec::new())),
+            Ok(decisions) => Decided::Events(decisions),
+            Err(refusal) => Decided::Answer(Err(refusal.into())),
+        }
+    }
+
+    /// Answers with what a key did before, out of the log.
+    fn tell_again(&self, command: Command<M>, made: Made) {
+        let log = self.reader.log();
+        if command.begin() {
+            tokio::spawn(async move {
+                command.answer(reader::read_again(&*log, &made).await.map_err(CommandError::Unread));
+            });
+        }
+    }
+
     async fn carry_out(&mut self, group: Vec<(Command<M>, Vec<Decision>)>) {
+        // Who gave up has been answered.
+        let group: Vec<_> = group.into_iter().filter(|(command, _)| command.begin()).collect();
         if group.is_empty() {
             return;
         }
         let (commands, decisions): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let owners: Vec<usize> =
             (0..).zip(&decisions).flat_map(|(owner, of_it)| of_it.iter().map(move |_| owner)).collect();
-        let mut answers: Vec<Result<usize, AppendError>> = commands.iter().map(|_| Ok(0)).collect();
-        let appended = self.append(decisions.into_iter().flatten().collect()).await;
-        for (index, result) in appended {
+        let wanted =
+            commands.iter().zip(decisions).flat_map(|(command, decisions)| wanted(command, decisions));
+        let mut answers: Vec<Result<Vec<Arc<Fact>>, AppendError>> =
+            commands.iter().map(|_| Ok(Vec::new())).collect();
+        for (index, result) in self.append(wanted.collect()).await {
             let answer = &mut answers[owners[index]];
-            match (result, &answer) {
-                (Ok(more), Ok(facts)) => *answer = Ok(facts + more),
+            match (result, &mut *answer) {
+                (Ok(more), Ok(facts)) => facts.extend(more),
                 (Err(error), Ok(_)) => *answer = Err(error),
                 (_, Err(_)) => {}
             }
         }
         for (command, answer) in commands.into_iter().zip(answers) {
             match answer {
-                Err(AppendError::Conflict { .. }) => self.conflicted.push(command),
+                Err(AppendError::Conflict { .. }) => {
+                    command.wait_again();
+                    self.conflicted.push(command);
+                }
                 answer => command.answer(answer.map_err(|error| CommandError::Log(Arc::new(error)))),
             }
         }
     }
 
     /// Appends decisions and applies what became fact; answers for each decision by its place.
-    async fn append(&mut self, decisions: Vec<Decision>) -> Vec<(usize, Result<usize, AppendError>)> {
-        let (results, facts) = self.writer.append(&mut self.reader, decisions, self.newest).await;
-        facts.into_iter().for_each(|fact| self.apply(fact));
+    async fn append(&mut self, wanted: Vec<Wanted>) -> writer::Results {
+        let results = self.writer.append(&mut self.reader, wanted, self.newest).await;
+        for fact in results.iter().flat_map(|(_, result)| result.iter().flatten()) {
+            self.take(fact.clone());
+        }
         results
     }
 
     fn apply(&mut self, fact: Fact) {
+        self.take(Arc::new(fact));
+    }
+
+    fn take(&mut self, fact: Arc<Fact>) {
         self.mind.apply(&fact);
         self.newest = self.newest.max(fact.at);
         self.since_snapshot += 1;
         // Nobody observes: fine.
-        drop(self.facts.send(Arc::new(fact)));
+        drop(self.facts.send(fact));
     }
 
     fn save(&mut self) -> anyhow::Result<()> {
         self.since_snapshot = 0;
         let (heads, cursors) = self.reader.progress();
-        self.snapshots.save(&Snapshot { mind: &self.mind, newest: self.newest, heads, cursors })
+        let commands = self.reader.commands().clone();
+        self.snapshots.save(&Snapshot { mind: &self.mind, newest: self.newest, heads, cursors, commands })
     }
 }
 
-impl<M> Command<M> {
-    fn answer(self, answer: Result<usize, CommandError>) {
-        // Who asked may have gone away; the facts stay.
-        drop(self.reply.send(answer));
-    }
+/// The decisions, each with the command that its last event will name.
+fn wanted<M>(command: &Command<M>, decisions: Vec<Decision>) -> impl Iterator<Item = Wanted> {
+    let key = command.terms.key.clone();
+    decisions.into_iter().map(move |decision| {
+        let command = key.as_ref().map(|key| key.command(decision.events.len()));
+        Wanted { decision, command }
+    })
 }
 
 fn share_a_chain<M>(group: &[(Command<M>, Vec<Decision>)], decisions: &[Decision]) -> bool {
     let taken = || group.iter().flat_map(|(_, decisions)| decisions).map(|decision| &decision.chain);
     decisions.iter().any(|decision| taken().any(|chain| *chain == decision.chain))
+}
+
+fn share_a_key<M>(group: &[(Command<M>, Vec<Decision>)], command: &Command<M>) -> bool {
+    let key = |command: &Command<M>| command.terms.key.clone().map(|key| (key.caller, key.key));
+    key(command).is_some_and(|wanted| group.iter().any(|(other, _)| key(other).as_ref() == Some(&wanted)))
 }
 
 async fn wait(clock: &Clock, until: Option<Time>) {

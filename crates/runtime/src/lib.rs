@@ -6,14 +6,18 @@ pub mod crypto;
 pub mod host;
 pub mod lifecycle;
 pub mod local_tls;
+pub mod page;
 pub mod service;
 pub mod signals;
 pub mod snapshot;
 pub mod status;
 pub mod telemetry;
+pub mod terms;
 
 pub use access::Access;
 pub use host::{CommandError, Host};
 pub use nightshift_clock::Clock;
+pub use page::Page;
 pub use service::{Context, Service};
 pub use signals::Signals;
+pub use terms::Terms;

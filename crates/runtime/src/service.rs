@@ -68,11 +68,14 @@ pub async fn serve_on(
     let Service { routes, mut tasks } = service;
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(nightshift_protocol::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
-    let open = routes.add_service(health).add_service(reflection).into_axum_router();
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(nightshift_protocol::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    // Many clients know nothing newer than v1alpha.
+    let (newest, older) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+    let open = routes.add_service(health).add_service(newest).add_service(older).into_axum_router();
     let server = Server::builder()
         .add_routes(guard(open, Door::Grpc, access).into())
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.clone().cancelled_owned());

@@ -2,6 +2,7 @@
 //!
 //! A snapshot is a copy of what the log says. One that is missing or cannot be read costs time, never truth.
 
+use crate::host::Remembered;
 use nightshift_domain::Chain;
 use nightshift_event_log::Head;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,9 @@ pub struct Snapshot<M> {
     pub heads: BTreeMap<Chain, Head>,
     /// The newest position read, by what was followed.
     pub cursors: BTreeMap<String, u64>,
+    /// Commands with an idempotency key.
+    #[serde(default)]
+    pub(crate) commands: Remembered,
 }
 
 /// The snapshots of one service.

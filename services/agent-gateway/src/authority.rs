@@ -7,6 +7,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
     IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType,
 };
+use ring::hmac;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -43,6 +44,19 @@ impl Authority {
 
     pub(crate) fn certificate_pem(&self) -> &str {
         &self.certificate_pem
+    }
+
+    /// An enrolment token for the VM that nobody can know without the authority's key, and that comes out of the same seed
+    /// again: in every instance, and after a restart.
+    pub(crate) fn token(&self, seed: &[u8], vm: &VmId) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.issuer.key().serialize_der());
+        let mut context = hmac::Context::with_key(&key);
+        // Nothing else is made of this key in this way, and a VM's name has no zero byte.
+        context.update(b"nightshift enrolment token\0");
+        context.update(vm.as_str().as_bytes());
+        context.update(b"\0");
+        context.update(seed);
+        hex::encode(context.sign())
     }
 
     /// TLS with a fresh certificate of the gateway. A client without a certificate gets as far as enrolment.

@@ -6,7 +6,7 @@ use nightshift_domain::policy::Probe;
 use nightshift_domain::{SourceName, Time, VmId};
 use nightshift_protocol::agent::v1 as wire;
 use nightshift_protocol::agent::v1::session_response::Message as Down;
-use nightshift_runtime::status::invalid;
+use nightshift_runtime::status::id;
 use tonic::Status;
 
 /// Characters of an ailment or a finding: a machine that was taken over is not to fill the monitor's memory.
@@ -24,7 +24,7 @@ pub(crate) fn heartbeat(vm: VmId, at: Time, heartbeat: wire::Heartbeat) -> Signa
 
 /// The signal in a probe's result.
 pub(crate) fn probed(vm: VmId, at: Time, probed: wire::Probed) -> Result<Signal, Status> {
-    let name = SourceName::new(probed.name).map_err(invalid)?;
+    let name = id::<SourceName>(probed.name, "probed.name")?;
     Ok(Signal::of(Source::Probe(name), vm, at, probed.ailment.map(clipped)))
 }
 

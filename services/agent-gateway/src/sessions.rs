@@ -17,7 +17,7 @@ use nightshift_protocol::agent::v1::agent_gateway_service_server::AgentGatewaySe
 use nightshift_protocol::agent::v1::session_response::Message as Down;
 use nightshift_protocol::agent::v1::{report::Body, session_request};
 use nightshift_protocol::convert::{time, timestamp};
-use nightshift_runtime::status::{invalid, refused};
+use nightshift_runtime::status::{id, invalid, refused, required, within};
 use nightshift_runtime::{Clock, Host, Signals};
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -59,7 +59,7 @@ impl AgentGatewayService for Sessions {
         request: Request<wire::EnrolRequest>,
     ) -> Result<Response<wire::EnrolResponse>, Status> {
         let request = request.into_inner();
-        let vm = VmId::new(request.vm).map_err(invalid)?;
+        let vm: VmId = id(request.vm, "vm")?;
         let ends = self.terms.end();
         let (certificate, key) = self.certify(&vm, &request.certificate_request_pem, ends)?;
         let token = sha256(request.token.as_bytes());
@@ -78,7 +78,7 @@ impl AgentGatewayService for Sessions {
     ) -> Result<Response<wire::RenewResponse>, Status> {
         let request = request.into_inner();
         let asking = renewal::asking_key(&request)?;
-        let vm = VmId::new(request.vm).map_err(invalid)?;
+        let vm: VmId = id(request.vm, "vm")?;
         let ends = self.terms.end();
         let (certificate, new) = self.certify(&vm, &request.certificate_request_pem, ends)?;
         let grace = self.terms.grace;
@@ -132,7 +132,9 @@ impl Sessions {
         ends: Time,
     ) -> Result<(rcgen::Certificate, String), Status> {
         let certified = self.authority.certify(vm, request_pem, ends);
-        certified.map_err(|error| invalid(format!("certificate_request_pem: {error:#}")))
+        certified.map_err(|error| {
+            invalid("certificate_request_pem", format!("certificate_request_pem: {error:#}"))
+        })
     }
 
     /// Hands every order that becomes fact to its VM's session, if there is one. An agent without a session gets it
@@ -184,8 +186,7 @@ impl Sessions {
             .ok_or_else(|| Status::unauthenticated("the client certificate names no VM of Nightshift"))?;
         let speaker = move |gateway: &Gateway, _| {
             gateway.authenticate(&vm, &key)?;
-            let unknown =
-                || nightshift_domain::Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet"));
+            let unknown = || nightshift_domain::Refusal::no_vm(&vm);
             let region = gateway.fleet.vms.get(&vm).ok_or_else(unknown)?.region.clone();
             Ok(Speaker { vm, region })
         };
@@ -200,7 +201,7 @@ impl Sessions {
         outbox: &Outbox,
     ) -> Result<(), Status> {
         while let Some(request) = requests.message().await? {
-            match request.message.ok_or_else(|| invalid("message: missing"))? {
+            match request.message.ok_or_else(|| invalid("message", "message: missing"))? {
                 session_request::Message::Hello(hello) => self.welcome(&speaker, hello, outbox).await?,
                 session_request::Message::Heartbeat(heartbeat) => self.heard(&speaker, heartbeat).await,
                 session_request::Message::Probed(probed) => self.probed(&speaker, probed).await?,
@@ -211,8 +212,7 @@ impl Sessions {
     }
 
     async fn welcome(&self, speaker: &Speaker, hello: wire::Hello, outbox: &Outbox) -> Result<(), Status> {
-        let identity = hello.identity.ok_or_else(|| invalid("hello.identity: missing"))?;
-        let identity = AgentIdentity::try_from(identity).map_err(invalid)?;
+        let identity: AgentIdentity = required(hello.identity, "hello.identity")?;
         let vm = speaker.vm.clone();
         let connected = move |gateway: &Gateway, _| {
             gateway.connected(&vm, identity.clone()).map(|decision| decision.into_iter().collect())
@@ -319,25 +319,22 @@ async fn send(outbox: &Outbox, message: Down) -> Result<(), Status> {
 }
 
 fn decode(report: wire::Report) -> Result<Report, Status> {
-    let order = |text: String| OrderId::new(text).map_err(invalid);
-    Ok(match report.body.ok_or_else(|| invalid("report.body: missing"))? {
+    let order = |text: String| id::<OrderId>(text, "report.order");
+    Ok(match report.body.ok_or_else(|| invalid("report.body", "report.body: missing"))? {
         Body::Enabled(_) => Report::Enabled,
-        Body::Assessed(body) => {
-            let assessment = body.assessment.ok_or_else(|| invalid("report.assessed.assessment: missing"))?;
-            Report::Assessed(assessment.try_into().map_err(invalid)?)
-        }
+        Body::Assessed(body) => Report::Assessed(required(body.assessment, "report.assessed.assessment")?),
         Body::NotAssessed(body) => Report::NotAssessed(body.why),
         Body::Checked(body) => {
             let requirements = body.requirements.into_iter().map(TryInto::try_into);
-            Report::Checked(requirements.collect::<Result<_, _>>().map_err(invalid)?)
+            let wrong = |error| within("report.checked.requirements", &error);
+            Report::Checked(requirements.collect::<Result<_, _>>().map_err(wrong)?)
         }
         Body::Accepted(body) => {
-            let began = time(report.at, "report.at").map_err(invalid)?;
+            let began = time(report.at, "at").map_err(|error| within("report", &error))?;
             Report::Accepted(order(body.order)?, began)
         }
         Body::Finished(body) => {
-            let result = body.result.ok_or_else(|| invalid("report.finished.result: missing"))?;
-            Report::Finished(order(body.order)?, result.try_into().map_err(invalid)?)
+            Report::Finished(order(body.order)?, required(body.result, "report.finished.result")?)
         }
         Body::Refused(body) => {
             Report::Refused(order(body.order)?, RefusedOrder { code: body.code, why: body.why })

@@ -20,7 +20,7 @@ use nightshift_event_log::EventLog;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::time;
 use nightshift_runtime::access::Caller;
-use nightshift_runtime::status::invalid;
+use nightshift_runtime::status::{id, within};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tonic::Status;
@@ -48,7 +48,7 @@ impl Desk {
         request: api::GetOverviewRequest,
     ) -> Result<api::GetOverviewResponse, Status> {
         let rollout = named(&request.rollout)?;
-        let at = request.at.map(|at| time(Some(at), "at").map_err(invalid)).transpose()?;
+        let at = request.at.map(|at| time(Some(at), "at").map_err(|error| within("", &error))).transpose()?;
         let found = match at {
             None => {
                 let (kept, rollout) = (self.watcher.kept.clone(), rollout.clone());
@@ -89,7 +89,7 @@ impl Desk {
 
     /// A VM that the caller may see, and its region.
     async fn vm(&self, caller: Caller, vm: &str) -> Result<(VmId, RegionName), Status> {
-        let id = VmId::new(vm).map_err(invalid)?;
+        let id = id::<VmId>(vm, "vm")?;
         let look = move |view: &View, _| {
             let vm = view.planner.fleet.vms.get(&id).filter(|vm| caller.sees(&vm.subscription))?;
             Some((id, vm.region.clone()))

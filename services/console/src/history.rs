@@ -9,6 +9,7 @@ use nightshift_domain::{Event, Follow, Partition, RegionName, Time, VmId};
 use nightshift_event_log::{EventLog, Recorded};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
+use nightshift_runtime::status::{damaged, unreadable};
 use std::sync::Arc;
 use tonic::Status;
 
@@ -31,12 +32,12 @@ pub(crate) async fn read(
         let partition = follow.partition.clone();
         let mut events = events::pages(log.clone(), follow, 0);
         while let Some(recorded) = events.next().await {
-            let Recorded { position, envelope } = recorded.map_err(crate::service::unreadable)?;
+            let Recorded { position, envelope } = recorded.map_err(|error| unreadable(&error))?;
             // Of other machines' chains nothing has to be decoded.
             if !is_run && !envelope.subject.ends_with(&own) {
                 continue;
             }
-            let fact = envelope.fact().map_err(|error| Status::data_loss(error.to_string()))?;
+            let fact = envelope.fact().map_err(damaged)?;
             let Some(sentence) = (fact.event.vm() == Some(&vm)).then(|| sentence(&fact.event)).flatten()
             else {
                 continue;

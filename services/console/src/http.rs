@@ -17,7 +17,7 @@ use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::json::event_json;
 use nightshift_runtime::Host;
 use nightshift_runtime::access::{self, Access, Caller};
-use nightshift_runtime::status::invalid;
+use nightshift_runtime::status::{id, invalid, unreadable};
 use serde::Deserialize;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -82,6 +82,14 @@ struct Page {
     filter: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct RolloutsPage {
+    page_size: u32,
+    page_token: String,
+}
+
 async fn vms(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
@@ -95,17 +103,17 @@ async fn vms(
 async fn vm(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Path(vm): Path<String>,
 ) -> Result<Json<api::VmView>, Refused> {
-    Ok(Json(service::get_vm(&door.host, caller, VmId::new(id).map_err(invalid)?).await?))
+    Ok(Json(service::get_vm(&door.host, caller, id::<VmId>(vm, "vm")?).await?))
 }
 
 async fn explain(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Path(vm): Path<String>,
 ) -> Result<Json<api::ExplainVmResponse>, Refused> {
-    Ok(Json(service::explain_vm(&door.host, caller, VmId::new(id).map_err(invalid)?).await?))
+    Ok(Json(service::explain_vm(&door.host, caller, id::<VmId>(vm, "vm")?).await?))
 }
 
 /// As the health-monitor knows the VM.
@@ -120,16 +128,18 @@ async fn health(
 async fn rollouts(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
+    Query(RolloutsPage { page_size, page_token }): Query<RolloutsPage>,
 ) -> Result<Json<api::ListRolloutsResponse>, Refused> {
-    Ok(Json(api::ListRolloutsResponse { rollouts: service::list_rollouts(&door.host, caller).await? }))
+    let request = api::ListRolloutsRequest { page_size, page_token };
+    Ok(Json(service::list_rollouts(&door.host, caller, request).await?))
 }
 
 async fn rollout(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Path(rollout): Path<String>,
 ) -> Result<Json<api::RolloutView>, Refused> {
-    Ok(Json(service::get_rollout(&door.host, caller, RolloutId::new(id).map_err(invalid)?).await?))
+    Ok(Json(service::get_rollout(&door.host, caller, id::<RolloutId>(rollout, "rollout")?).await?))
 }
 
 /// A partition as server-sent events, from the beginning or from where the browser's `Last-Event-ID` says.
@@ -138,13 +148,14 @@ async fn live_events(
     Path(partition): Path<String>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, axum::Error>>>, Refused> {
-    let partition: Partition = partition.parse().map_err(invalid)?;
+    let partition: Partition = partition.parse().map_err(|error| invalid("partition", error))?;
     let after = match headers.get("last-event-id").map(|id| id.to_str().map(str::parse)) {
         None => 0,
         Some(Ok(Ok(position))) => position,
-        Some(_) => return Err(invalid("Last-Event-ID: not a position").into()),
+        Some(_) => return Err(invalid("Last-Event-ID", "Last-Event-ID: not a position").into()),
     };
-    let events = events::read(door.desk.log, partition, after, true).await.map_err(service::unreadable)?;
+    let events = events::read(door.desk.log, partition, after, true).await;
+    let events = events.map_err(|error| unreadable(&error))?;
     let events = events.map(sse_event).take_until(door.shutdown.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }

@@ -28,6 +28,7 @@ mod topology;
 mod verdict;
 mod view;
 mod views;
+mod watch;
 mod wishes;
 
 pub use owners::Owners;

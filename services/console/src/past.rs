@@ -2,11 +2,11 @@
 //! waits for what is between only.
 
 use crate::events;
-use crate::service::unreadable;
 use crate::view::View;
 use futures::StreamExt as _;
 use nightshift_domain::{Follow, Mind as _, Time};
 use nightshift_event_log::EventLog;
+use nightshift_runtime::status::{damaged, unreadable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -50,11 +50,11 @@ impl Folded {
             let after = self.taken.get(&follow).copied().unwrap_or(0);
             let mut events = events::pages(log.clone(), follow.clone(), after);
             while let Some(recorded) = events.next().await {
-                let recorded = recorded.map_err(unreadable)?;
+                let recorded = recorded.map_err(|error| unreadable(&error))?;
                 if recorded.envelope.time > at {
                     break;
                 }
-                let fact = recorded.envelope.fact().map_err(|error| Status::data_loss(error.to_string()))?;
+                let fact = recorded.envelope.fact().map_err(damaged)?;
                 self.view.apply(&fact);
                 self.taken.insert(follow.clone(), recorded.position);
             }

@@ -7,7 +7,7 @@ use nightshift_domain::{Event, Refusal, RolloutId, Time};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
 use nightshift_runtime::Host;
-use nightshift_runtime::status::{invalid, refused};
+use nightshift_runtime::status::{failed, id, refused, required};
 use nightshift_simulation::forecast::{Before, Expectation, State, forecast};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +28,11 @@ impl Previews {
         host: &Host<View>,
         request: api::PreviewRolloutRequest,
     ) -> Result<api::PreviewRolloutResponse, Status> {
-        let policy = request.policy.map(Policy::try_from).transpose().map_err(invalid)?.unwrap_or_default();
+        let policy = request
+            .policy
+            .map(|policy| required::<_, Policy>(Some(policy), "policy"))
+            .transpose()?
+            .unwrap_or_default();
         let planned = {
             let policy = policy.clone();
             host.look(move |view, _| planned(view, &policy)).await?
@@ -40,7 +44,7 @@ impl Previews {
         let _one_at_a_time = self.0.lock().await;
         let lived =
             tokio::task::spawn_blocking(move || simulate(from, fleet.map_err(|r| refused(&r))?, policy));
-        let expected = lived.await.map_err(|error| Status::internal(error.to_string()))??;
+        let expected = lived.await.map_err(failed)??;
         Ok(with_forecast(planned, &expected))
     }
 }
@@ -78,7 +82,7 @@ fn facts(view: &View) -> Result<Vec<Event>, Refusal> {
 }
 
 fn simulate(from: Time, fleet: Vec<Event>, policy: Policy) -> Result<Expectation, Status> {
-    let rollout = RolloutId::new("preview").map_err(invalid)?;
+    let rollout = id::<RolloutId>("preview", "rollout")?;
     let state = State::NotStarted { fleet, policy: Box::new(policy) };
     forecast(&Before { from, rollout, state }).map_err(|refusal| refused(&refusal))
 }

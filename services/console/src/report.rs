@@ -11,6 +11,7 @@ use nightshift_event_log::EventLog;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
 use nightshift_protocol::events::v1 as wire;
+use nightshift_runtime::status::{damaged, unreadable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tonic::Status;
@@ -47,10 +48,10 @@ pub(crate) async fn read(
     for region in regions {
         let partition = Partition::Region(region);
         let mut events =
-            events::read(log.clone(), partition, 0, false).await.map_err(crate::service::unreadable)?;
+            events::read(log.clone(), partition, 0, false).await.map_err(|error| unreadable(&error))?;
         while let Some(recorded) = events.next().await {
-            let recorded = recorded.map_err(crate::service::unreadable)?;
-            let fact = recorded.envelope.fact().map_err(|error| Status::data_loss(error.to_string()))?;
+            let recorded = recorded.map_err(|error| unreadable(&error))?;
+            let fact = recorded.envelope.fact().map_err(damaged)?;
             rows.apply(rollout, &fact);
         }
     }

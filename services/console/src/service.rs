@@ -4,29 +4,31 @@ use crate::desk::Desk;
 use crate::desk::grpc::Looks;
 use crate::search::Filter;
 use crate::view::View;
+use crate::watch::{Position, watch};
 use crate::{events, views};
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{BoxStream, StreamExt as _};
 use nightshift_domain::explain::explain;
 use nightshift_domain::fleet::Vm;
 use nightshift_domain::{Partition, Refusal, RolloutId, VmId};
-use nightshift_event_log::{EventLog, ReadError, Recorded};
+use nightshift_event_log::{EventLog, Recorded};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::console_service_server::{ConsoleService, ConsoleServiceServer};
 use nightshift_protocol::api::v1::lookback_service_server::LookbackServiceServer;
 use nightshift_protocol::api::v1::overview_service_server::OverviewServiceServer;
-use nightshift_runtime::Host;
 use nightshift_runtime::access::Caller;
-use nightshift_runtime::status::{invalid, refused};
+use nightshift_runtime::status::{id, invalid, refused, unreadable};
+use nightshift_runtime::{Host, Page};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-const DEFAULT_PAGE: usize = 1_000;
-/// A watcher is shown the newest state this often, however much happens in between.
-const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// VMs, or partitions, of one page.
+const MOST: usize = 1_000;
+/// Rollouts of one page: each names every region, and every VM that did not end well.
+const MOST_ROLLOUTS: usize = 100;
 
 pub(crate) fn routes(desk: Desk, shutdown: CancellationToken) -> Routes {
     let (host, log) = (desk.watcher.host.clone(), desk.log.clone());
@@ -53,14 +55,14 @@ impl ConsoleService for Console {
 
     async fn get_vm(&self, request: Request<api::GetVmRequest>) -> Answer<api::GetVmResponse> {
         let caller = Caller::of(&request)?;
-        let id = VmId::new(request.into_inner().vm).map_err(invalid)?;
+        let id: VmId = id(request.into_inner().vm, "vm")?;
         let vm = get_vm(&self.host, caller, id).await?;
         Ok(Response::new(api::GetVmResponse { vm: Some(vm) }))
     }
 
     async fn explain_vm(&self, request: Request<api::ExplainVmRequest>) -> Answer<api::ExplainVmResponse> {
         let caller = Caller::of(&request)?;
-        let id = VmId::new(request.into_inner().vm).map_err(invalid)?;
+        let id: VmId = id(request.into_inner().vm, "vm")?;
         Ok(Response::new(explain_vm(&self.host, caller, id).await?))
     }
 
@@ -69,12 +71,12 @@ impl ConsoleService for Console {
         request: Request<api::ListRolloutsRequest>,
     ) -> Answer<api::ListRolloutsResponse> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(api::ListRolloutsResponse { rollouts: list_rollouts(&self.host, caller).await? }))
+        Ok(Response::new(list_rollouts(&self.host, caller, request.into_inner()).await?))
     }
 
     async fn get_rollout(&self, request: Request<api::GetRolloutRequest>) -> Answer<api::GetRolloutResponse> {
         let caller = Caller::of(&request)?;
-        let id = RolloutId::new(request.into_inner().rollout).map_err(invalid)?;
+        let id: RolloutId = id(request.into_inner().rollout, "rollout")?;
         let rollout = get_rollout(&self.host, caller, id).await?;
         Ok(Response::new(api::GetRolloutResponse { rollout: Some(rollout) }))
     }
@@ -86,32 +88,42 @@ impl ConsoleService for Console {
         request: Request<api::WatchRolloutRequest>,
     ) -> Answer<Self::WatchRolloutStream> {
         let caller = Caller::of(&request)?;
-        let id = RolloutId::new(request.into_inner().rollout).map_err(invalid)?;
-        let first = get_rollout(&self.host, caller.clone(), id.clone()).await?;
-        let ended = self.shutdown.clone().cancelled_owned();
-        Ok(Response::new(watch(self.host.clone(), caller, id, first).take_until(ended).boxed()))
+        let api::WatchRolloutRequest { rollout, after } = request.into_inner();
+        let (id, seen) = (id::<RolloutId>(rollout, "rollout")?, Position::read(&after)?);
+        // That there is no such rollout is no stream.
+        get_rollout(&self.host, caller.clone(), id.clone()).await?;
+        let watched = watch(self.host.clone(), caller, id, seen);
+        Ok(Response::new(watched.take_until(self.shutdown.clone().cancelled_owned()).boxed()))
     }
 
     type ReadEventsStream = BoxStream<'static, Result<api::ReadEventsResponse, Status>>;
 
     async fn read_events(&self, request: Request<api::ReadEventsRequest>) -> Answer<Self::ReadEventsStream> {
         let request = request.into_inner();
-        let partition: Partition = request.partition.parse().map_err(invalid)?;
+        let partition: Partition = request.partition.parse().map_err(|error| invalid("partition", error))?;
         let log = self.log.clone();
-        let events = events::read(log, partition, request.after, request.follow).await.map_err(unreadable)?;
+        let events = events::read(log, partition, request.after, request.follow).await;
+        let events = events.map_err(|error| unreadable(&error))?;
         let ended = self.shutdown.clone().cancelled_owned();
         Ok(Response::new(
-            events.map(|event| event.map(read_event).map_err(unreadable)).take_until(ended).boxed(),
+            events
+                .map(|event| event.map(read_event).map_err(|error| unreadable(&error)))
+                .take_until(ended)
+                .boxed(),
         ))
     }
 
     async fn list_partitions(
         &self,
-        _: Request<api::ListPartitionsRequest>,
+        request: Request<api::ListPartitionsRequest>,
     ) -> Answer<api::ListPartitionsResponse> {
-        let partitions = self.log.partitions().await.map_err(unreadable)?;
-        let partitions = partitions.iter().map(ToString::to_string).collect();
-        Ok(Response::new(api::ListPartitionsResponse { partitions }))
+        let api::ListPartitionsRequest { page_size, page_token } = request.into_inner();
+        let page = Page::of("ListPartitions", MOST, page_size, &page_token)?;
+        let partitions = self.log.partitions().await.map_err(|error| unreadable(&error))?;
+        let partitions: BTreeSet<Partition> = partitions.into_iter().collect();
+        let named = partitions.into_iter().map(|partition| (partition.clone(), partition.to_string()));
+        let (partitions, next_page_token) = page.find(named);
+        Ok(Response::new(api::ListPartitionsResponse { partitions, next_page_token }))
     }
 }
 
@@ -120,12 +132,8 @@ pub(crate) async fn list_vms(
     caller: Caller,
     request: api::ListVmsRequest,
 ) -> Result<api::ListVmsResponse, Status> {
-    let size = if request.page_size == 0 { DEFAULT_PAGE } else { request.page_size as usize };
-    let after = match request.page_token.as_str() {
-        "" => Bound::Unbounded,
-        token => Bound::Excluded(VmId::new(token).map_err(invalid)?),
-    };
-    let filter = Filter::parse(&request.filter).map_err(invalid)?;
+    let page = Page::<VmId>::of("ListVms", MOST, request.page_size, &request.page_token)?;
+    let filter = Filter::parse(&request.filter).map_err(|error| invalid("filter", error))?;
     let list = move |view: &View, now| {
         let fleet = &view.planner.fleet;
         let fits = |vm: &Vm| {
@@ -135,10 +143,10 @@ pub(crate) async fn list_vms(
         };
         let all = request.region.is_empty() && filter.is_empty() && caller.sees_all();
         let total = if all { fleet.vms.len() } else { fleet.vms.values().filter(|vm| fits(vm)).count() };
-        let mut wanted = fleet.vms.range((after, Bound::Unbounded)).map(|(_, vm)| vm).filter(|vm| fits(vm));
-        let vms: Vec<_> = wanted.by_ref().take(size).map(|vm| views::vm(view, vm)).collect();
-        let last = vms.last().and_then(|vm| vm.vm.as_ref()).map(|vm| vm.id.clone());
-        let next_page_token = last.filter(|_| wanted.next().is_some()).unwrap_or_default();
+        let after = page.after().map_or(Bound::Unbounded, Bound::Excluded);
+        let wanted = fleet.vms.range((after, Bound::Unbounded)).filter(|(_, vm)| fits(vm));
+        let (vms, next_page_token) = page.cut(wanted.map(|(id, vm)| (id.clone(), vm)));
+        let vms = vms.into_iter().map(|vm| views::vm(view, vm)).collect();
         api::ListVmsResponse { vms, next_page_token, total: u32::try_from(total).unwrap_or(u32::MAX) }
     };
     Ok(host.look(list).await?)
@@ -171,10 +179,16 @@ pub(crate) async fn explain_vm(
 pub(crate) async fn list_rollouts(
     host: &Host<View>,
     caller: Caller,
-) -> Result<Vec<api::RolloutView>, Status> {
+    request: api::ListRolloutsRequest,
+) -> Result<api::ListRolloutsResponse, Status> {
+    let api::ListRolloutsRequest { page_size, page_token } = request;
+    let page = Page::<RolloutId>::of("ListRollouts", MOST_ROLLOUTS, page_size, &page_token)?;
     let list = move |view: &View, now| {
-        let rollouts = view.planner.rollouts.iter();
-        rollouts.map(|(id, rollout)| seen_by(&caller, view, views::rollout(view, id, rollout, now))).collect()
+        let after = page.after().map_or(Bound::Unbounded, Bound::Excluded);
+        let rollouts = view.planner.rollouts.range((after, Bound::Unbounded));
+        let (rollouts, next_page_token) = page.cut(rollouts.map(|(id, rollout)| (id.clone(), (id, rollout))));
+        let shown = |(id, rollout)| seen_by(&caller, view, views::rollout(view, id, rollout, now));
+        api::ListRolloutsResponse { rollouts: rollouts.into_iter().map(shown).collect(), next_page_token }
     };
     Ok(host.look(list).await?)
 }
@@ -194,15 +208,15 @@ pub(crate) async fn get_rollout(
 
 /// The rollout of a request that may leave it open.
 pub(crate) fn named(rollout: &str) -> Result<Option<RolloutId>, Status> {
-    (!rollout.is_empty()).then(|| RolloutId::new(rollout).map_err(invalid)).transpose()
+    (!rollout.is_empty()).then(|| id(rollout, "rollout")).transpose()
 }
 
 pub(crate) fn no_rollout(id: impl std::fmt::Display) -> Status {
-    refused(&Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\"")))
+    refused(&Refusal::no_rollout(id))
 }
 
 pub(crate) fn no_vm(id: impl std::fmt::Display) -> Status {
-    refused(&Refusal::new("VmNotFound", format!("VM \"{id}\" is not in the fleet")))
+    refused(&Refusal::no_vm(id))
 }
 
 /// The rollout without what it says of machines that are not the caller's.
@@ -223,49 +237,6 @@ fn seen_by(caller: &Caller, view: &View, mut rollout: api::RolloutView) -> api::
     rollout
 }
 
-/// The rollout now and again until it has come to its end, or halts.
-fn watch(
-    host: Host<View>,
-    caller: Caller,
-    id: RolloutId,
-    first: api::RolloutView,
-) -> impl futures::Stream<Item = Result<api::WatchRolloutResponse, Status>> + Send + 'static {
-    let state = (host, caller, id, Some(first), false);
-    stream::unfold(state, async |(host, caller, id, first, ended)| {
-        if ended {
-            return None;
-        }
-        let newest = match first {
-            Some(first) => Ok(first),
-            None => {
-                tokio::time::sleep(WATCH_EVERY).await;
-                get_rollout(&host, caller.clone(), id.clone()).await
-            }
-        };
-        let ended = newest.as_ref().map_or(true, has_ended);
-        let response = newest.map(|rollout| api::WatchRolloutResponse { rollout: Some(rollout) });
-        Some((response, (host, caller, id, None, ended)))
-    })
-}
-
-/// A halted rollout has ended for its watcher once nothing is in flight.
-fn has_ended(rollout: &api::RolloutView) -> bool {
-    let regions = || rollout.phases.iter().flat_map(|phase| &phase.regions);
-    let busy = regions().any(|region| region.in_flight + region.soaking > 0);
-    match rollout.state() {
-        api::RolloutState::Completed | api::RolloutState::Expired => !busy,
-        api::RolloutState::Cancelled | api::RolloutState::Halted => !busy,
-        _ => false,
-    }
-}
-
 fn read_event(recorded: Recorded) -> api::ReadEventsResponse {
     api::ReadEventsResponse { position: recorded.position, envelope: Some((&recorded.envelope).into()) }
-}
-
-pub(crate) fn unreadable(error: ReadError) -> Status {
-    match error {
-        ReadError::Unavailable { .. } => Status::unavailable(error.to_string()),
-        ReadError::Damaged { .. } => Status::data_loss(error.to_string()),
-    }
 }

@@ -1,12 +1,12 @@
 //! What the auditor says of this log: its own crate, which shares no code with those who decide.
 
 use crate::events;
-use crate::service::unreadable;
 use futures::StreamExt as _;
 use nightshift_audit::{EventRef, Record, Report, Violation};
 use nightshift_event_log::EventLog;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
+use nightshift_runtime::status::{damaged, failed, unreadable};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use tonic::Status;
@@ -22,18 +22,20 @@ impl Auditor {
         let records = read(log).await?;
         let newest = records.iter().map(|record| record.at).max();
         let audited = tokio::task::spawn_blocking(move || nightshift_audit::audit(records)).await;
-        let report = audited.map_err(|error| Status::internal(error.to_string()))?;
+        let report = audited.map_err(failed)?;
         Ok(api::AuditResponse { as_of: newest.map(timestamp), ..response(&report) })
     }
 }
 
 async fn read(log: &Arc<dyn EventLog>) -> Result<Vec<Record>, Status> {
     let mut records = Vec::new();
-    for partition in log.partitions().await.map_err(unreadable)? {
-        let mut events = events::read(log.clone(), partition.clone(), 0, false).await.map_err(unreadable)?;
+    for partition in log.partitions().await.map_err(|error| unreadable(&error))? {
+        let mut events = events::read(log.clone(), partition.clone(), 0, false)
+            .await
+            .map_err(|error| unreadable(&error))?;
         while let Some(recorded) = events.next().await {
-            let recorded = recorded.map_err(unreadable)?;
-            let fact = recorded.envelope.fact().map_err(|error| Status::data_loss(error.to_string()))?;
+            let recorded = recorded.map_err(|error| unreadable(&error))?;
+            let fact = recorded.envelope.fact().map_err(damaged)?;
             let (partition, position) = (partition.clone(), recorded.position);
             records.push(Record { partition, position, at: fact.at, event: fact.event });
         }

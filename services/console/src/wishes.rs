@@ -62,7 +62,7 @@ async fn pause(
     Extension(caller): Extension<Caller>,
     Json(Wish { reason }): Json<Wish>,
 ) -> Done {
-    let request = api::PauseRolloutRequest { rollout, actor: actor(&caller, &reason)? };
+    let request = api::PauseRolloutRequest { rollout, actor: actor(&caller, &reason)?, ..Default::default() };
     door.owners.rollouts(&caller).pause_rollout(request).await?;
     Ok(Json(()))
 }
@@ -73,7 +73,8 @@ async fn resume(
     Extension(caller): Extension<Caller>,
     Json(Wish { reason }): Json<Wish>,
 ) -> Done {
-    let request = api::ResumeRolloutRequest { rollout, actor: actor(&caller, &reason)? };
+    let request =
+        api::ResumeRolloutRequest { rollout, actor: actor(&caller, &reason)?, ..Default::default() };
     door.owners.rollouts(&caller).resume_rollout(request).await?;
     Ok(Json(()))
 }
@@ -84,7 +85,7 @@ async fn retry(
     Extension(caller): Extension<Caller>,
     Json(Wish { reason }): Json<Wish>,
 ) -> Done {
-    let request = api::RetryRolloutRequest { rollout, actor: actor(&caller, &reason)? };
+    let request = api::RetryRolloutRequest { rollout, actor: actor(&caller, &reason)?, ..Default::default() };
     door.owners.rollouts(&caller).retry_rollout(request).await?;
     Ok(Json(()))
 }
@@ -95,7 +96,8 @@ async fn skip_region(
     Extension(caller): Extension<Caller>,
     Json(SkipRegion { region, reason }): Json<SkipRegion>,
 ) -> Done {
-    let request = api::SkipRegionRequest { rollout, region, actor: actor(&caller, &reason)? };
+    let request =
+        api::SkipRegionRequest { rollout, region, actor: actor(&caller, &reason)?, ..Default::default() };
     door.owners.rollouts(&caller).skip_region(request).await?;
     Ok(Json(()))
 }
@@ -106,7 +108,8 @@ async fn approve(
     Extension(caller): Extension<Caller>,
     Json(Approve { phase, reason }): Json<Approve>,
 ) -> Done {
-    let request = api::ApprovePhaseRequest { rollout, phase, actor: actor(&caller, &reason)? };
+    let request =
+        api::ApprovePhaseRequest { rollout, phase, actor: actor(&caller, &reason)?, ..Default::default() };
     door.owners.rollouts(&caller).approve_phase(request).await?;
     Ok(Json(()))
 }
@@ -117,7 +120,8 @@ async fn cancel(
     Extension(caller): Extension<Caller>,
     Json(Wish { reason }): Json<Wish>,
 ) -> Done {
-    let request = api::CancelRolloutRequest { rollout, actor: actor(&caller, &reason)? };
+    let request =
+        api::CancelRolloutRequest { rollout, actor: actor(&caller, &reason)?, ..Default::default() };
     door.owners.rollouts(&caller).cancel_rollout(request).await?;
     Ok(Json(()))
 }
@@ -129,7 +133,8 @@ pub(crate) async fn start(
     Json(Start { rollout, policy, reason }): Json<Start>,
 ) -> Result<Json<api::StartRolloutResponse>, Refused> {
     let policy = Some(policy.unwrap_or_else(|| (&Policy::default()).into()));
-    let request = api::StartRolloutRequest { rollout, policy, actor: actor(&caller, &reason)? };
+    let request =
+        api::StartRolloutRequest { rollout, policy, actor: actor(&caller, &reason)?, ..Default::default() };
     Ok(Json(door.owners.rollouts(&caller).start_rollout(request).await?.into_inner()))
 }
 
@@ -137,7 +142,7 @@ pub(crate) async fn start(
 fn actor(caller: &Caller, reason: &str) -> Result<Option<wire::Actor>, Status> {
     let reason = reason.trim();
     if reason.is_empty() {
-        return Err(invalid("reason = \"\": say why, in your own words; it goes into the log"));
+        return Err(invalid("reason", "reason = \"\": say why, in your own words; it goes into the log"));
     }
     Ok(Some((&caller.wishes(reason)).into()))
 }

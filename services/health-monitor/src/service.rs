@@ -3,12 +3,12 @@
 use crate::reports::Reports;
 use nightshift_domain::health::{Baseline, Source};
 use nightshift_domain::monitor::{Monitor, SourceView, VmHealth};
-use nightshift_domain::{Event, RegionName, Time, VmId};
+use nightshift_domain::{Event, Refusal, RegionName, Time, VmId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::health_service_server::{HealthService, HealthServiceServer};
 use nightshift_protocol::convert::timestamp;
-use nightshift_runtime::Host;
-use nightshift_runtime::status::invalid;
+use nightshift_runtime::status::{id, invalid, refused};
+use nightshift_runtime::{Host, Page};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -32,8 +32,8 @@ impl HealthService for Monitoring {
         &self,
         request: Request<api::GetVmHealthRequest>,
     ) -> Result<Response<api::GetVmHealthResponse>, Status> {
-        let vm = VmId::new(request.into_inner().vm).map_err(invalid)?;
-        let not_found = Status::not_found(format!("VmNotFound: VM \"{vm}\" is not in the fleet"));
+        let vm: VmId = id(request.into_inner().vm, "vm")?;
+        let not_found = refused(&Refusal::no_vm(&vm));
         let health = self.host.look(move |monitor, _| monitor.health(&vm)).await?;
         health.map(|health| Response::new(view(health))).ok_or(not_found)
     }
@@ -43,18 +43,15 @@ impl HealthService for Monitoring {
         request: Request<api::ListRegionHealthRequest>,
     ) -> Result<Response<api::ListRegionHealthResponse>, Status> {
         let request = request.into_inner();
-        let region = RegionName::new(request.region).map_err(invalid)?;
-        let after = match request.after.is_empty() {
-            true => None,
-            false => Some(VmId::new(request.after).map_err(invalid)?),
+        let region: RegionName = id(request.region, "region")?;
+        let page = Page::of("ListRegionHealth", PAGE, request.page_size, &request.page_token)?;
+        let list = move |monitor: &Monitor, _: Time| {
+            let vms = monitor.vms_of(&region, page.after());
+            page.cut(vms.filter_map(|vm| Some((vm.clone(), monitor.health(vm)?))))
         };
-        let list = move |monitor: &Monitor, _: Time| -> Vec<VmHealth> {
-            let vms = monitor.vms_of(&region, after.as_ref()).take(PAGE);
-            vms.filter_map(|vm| monitor.health(vm)).collect()
-        };
-        let vms: Vec<api::GetVmHealthResponse> = self.host.look(list).await?.into_iter().map(view).collect();
-        let next = if vms.len() < PAGE { None } else { vms.last().map(|vm| vm.vm.clone()) };
-        Ok(Response::new(api::ListRegionHealthResponse { vms, next: next.unwrap_or_default() }))
+        let (vms, next_page_token) = self.host.look(list).await?;
+        let vms = vms.into_iter().map(view).collect();
+        Ok(Response::new(api::ListRegionHealthResponse { vms, next_page_token }))
     }
 
     async fn report_signals(
@@ -64,7 +61,7 @@ impl HealthService for Monitoring {
         let reports = request.into_inner().reports;
         if reports.len() > MOST_REPORTS {
             let sentence = format!("reports: {} in one call: send at most {MOST_REPORTS}", reports.len());
-            return Err(Status::invalid_argument(sentence));
+            return Err(invalid("reports", sentence));
         }
         let refused = self.reports.take(reports).await?;
         Ok(Response::new(api::ReportSignalsResponse { refused }))

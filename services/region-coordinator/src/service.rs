@@ -6,7 +6,7 @@ use nightshift_domain::{Mind as _, RegionName, RolloutId, Time};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::region_service_server::{RegionService, RegionServiceServer};
 use nightshift_protocol::convert::timestamp;
-use nightshift_runtime::Host;
+use nightshift_runtime::{Host, Page};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -20,15 +20,20 @@ struct Coordinating {
     order_keys: String,
 }
 
+/// Runs of one page.
+const MOST_RUNS: usize = 1_000;
+
 #[tonic::async_trait]
 impl RegionService for Coordinating {
     async fn list_runs(
         &self,
         request: Request<api::ListRunsRequest>,
     ) -> Result<Response<api::ListRunsResponse>, Status> {
-        let only = request.into_inner().region;
-        let runs = self.host.look(move |coordinator, now| runs(coordinator, &only, now)).await?;
-        Ok(Response::new(api::ListRunsResponse { runs }))
+        let api::ListRunsRequest { region, page_size, page_token } = request.into_inner();
+        let page = Page::of("ListRuns", MOST_RUNS, page_size, &page_token)?;
+        let list = move |coordinator: &Coordinator, now| page.find(runs(coordinator, &region, now));
+        let (runs, next_page_token) = self.host.look(list).await?;
+        Ok(Response::new(api::ListRunsResponse { runs, next_page_token }))
     }
 
     async fn get_order_keys(
@@ -39,10 +44,18 @@ impl RegionService for Coordinating {
     }
 }
 
-fn runs(coordinator: &Coordinator, only: &str, now: Time) -> Vec<api::Run> {
+/// By region and rollout.
+fn runs<'a>(
+    coordinator: &'a Coordinator,
+    only: &'a str,
+    now: Time,
+) -> impl Iterator<Item = ((RegionName, RolloutId), api::Run)> + 'a {
     let wake = coordinator.next_wake(now);
-    let regions = coordinator.runs.iter().filter(|(region, _)| only.is_empty() || region.as_str() == only);
-    regions.flat_map(|(region, runs)| runs.iter().map(move |(id, run)| view(region, id, run, wake))).collect()
+    let regions =
+        coordinator.runs.iter().filter(move |(region, _)| only.is_empty() || region.as_str() == only);
+    regions.flat_map(move |(region, runs)| {
+        runs.iter().map(move |(id, run)| ((region.clone(), id.clone()), view(region, id, run, wake)))
+    })
 }
 
 fn view(region: &RegionName, rollout: &RolloutId, run: &Run, wake: Option<Time>) -> api::Run {

@@ -8,11 +8,10 @@ use nightshift_domain::planner::Planner;
 use nightshift_domain::rollout::Actor;
 use nightshift_protocol::api::v1::fleet_service_server::FleetServiceServer;
 use nightshift_protocol::api::v1::rollout_service_server::RolloutServiceServer;
-use nightshift_protocol::convert::DecodeError;
 use nightshift_protocol::events::v1 as wire;
 use nightshift_runtime::Host;
 use nightshift_runtime::access::Caller;
-use nightshift_runtime::status::invalid;
+use nightshift_runtime::status::{id, required};
 use tonic::Status;
 use tonic::service::Routes;
 
@@ -32,10 +31,5 @@ fn actor(caller: &Caller, said: Option<wire::Actor>) -> Result<Actor, Status> {
 }
 
 fn rollout_id(text: String) -> Result<RolloutId, Status> {
-    RolloutId::new(text).map_err(invalid)
-}
-
-fn required<P, D: TryFrom<P, Error = DecodeError>>(value: Option<P>, field: &str) -> Result<D, Status> {
-    let value = value.ok_or_else(|| invalid(format!("{field}: missing")))?;
-    D::try_from(value).map_err(|error| invalid(format!("{field}.{error}")))
+    id(text, "rollout")
 }

@@ -203,7 +203,7 @@ async fn people_of_one_subscription_see_and_touch_its_machines_alone() {
     let mut servers = door.stack.servers.clone();
     (servers.token_file, servers.token) = (None, Some(operator.clone()));
     let mut fleet = clients::fleet(&servers).await.unwrap();
-    let theirs = api::RemoveVmRequest { vm: "theirs".into(), seen: None };
+    let theirs = api::RemoveVmRequest { vm: "theirs".into(), ..Default::default() };
     assert_eq!(fleet.remove_vm(theirs).await.unwrap_err().code(), Code::NotFound);
     // Somebody else's machine is not taken over by naming it one's own.
     let request = api::GetVmRequest { vm: "theirs".into() };
@@ -211,12 +211,12 @@ async fn people_of_one_subscription_see_and_touch_its_machines_alone() {
     let seen = console.into_inner().vm.unwrap().vm.unwrap();
     let own = wire::Vm { subscription: SUBSCRIPTION.into(), ..seen.clone() };
     for (claimed, seen) in [(own.clone(), Some(seen.clone())), (own, None), (seen, None)] {
-        let request = api::PutVmRequest { vm: Some(claimed), seen, any_update_domain: false };
+        let request = api::PutVmRequest { vm: Some(claimed), seen, ..Default::default() };
         assert_ne!(fleet.put_vm(request).await.unwrap_err().code(), Code::Ok);
     }
     // What concerns everybody takes the role for everybody.
     let mut rollouts = clients::rollouts(&servers).await.unwrap();
-    let pause = api::PauseRolloutRequest { rollout: "r".into(), actor: None };
+    let pause = api::PauseRolloutRequest { rollout: "r".into(), ..Default::default() };
     assert_eq!(rollouts.pause_rollout(pause).await.unwrap_err().code(), Code::PermissionDenied);
 }
 
@@ -231,6 +231,7 @@ async fn who_wished_something_is_who_the_token_says() {
         rollout: "r".into(),
         policy: Some((&nightshift_domain::policy::Policy::default()).into()),
         actor: Some(wire::Actor { name: "the chief".into(), reason: "monthly".into() }),
+        ..Default::default()
     };
     let mut rollouts = clients::rollouts(&servers).await.unwrap();
     // Registering is over as soon as rollout-planner has read of it.

@@ -27,6 +27,7 @@ async fn a_hundred_thousand_machines_are_as_quick_as_a_hundred() {
         rollout: "large".into(),
         policy: Some((&policy).into()),
         actor: Some(actor),
+        ..Default::default()
     };
     clients::rollouts(&stack.servers).await.unwrap().start_rollout(request).await.unwrap();
     let token = std::fs::read_to_string(stack.servers.token_file.as_ref().unwrap()).unwrap();

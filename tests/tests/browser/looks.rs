@@ -28,6 +28,7 @@ impl Desk {
             rollout: "monthly".into(),
             policy: Some((&Policy::default()).into()),
             actor: Some(wire::Actor { name: "the test".into(), reason: "to be looked at".into() }),
+            ..Default::default()
         };
         clients::rollouts(&stack.servers).await.unwrap().start_rollout(request).await.unwrap();
         let desk = Self { _folder: folder, stack };

@@ -42,6 +42,7 @@ impl Night {
             rollout: "monthly".into(),
             policy: Some(policy.into()),
             actor: Some(actor),
+            ..Default::default()
         };
         clients::rollouts(&self.simulated.stack.servers).await.unwrap().start_rollout(request).await.unwrap();
     }

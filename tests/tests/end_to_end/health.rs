@@ -115,7 +115,7 @@ async fn until_halt(
     assert!(audit.violations.is_empty(), "{audit}");
     let mut verdicts = Vec::new();
     for region in ["east", "west"] {
-        let request = api::ListRegionHealthRequest { region: region.into(), after: String::new() };
+        let request = api::ListRegionHealthRequest { region: region.into(), ..Default::default() };
         let mut monitor = clients::health(&stack.servers).await.unwrap();
         let vms = monitor.list_region_health(request).await.unwrap().into_inner().vms;
         let of_region = vms.into_iter().filter_map(|vm| vm.verdict).filter(|said| said.what != "confirmed");

@@ -79,7 +79,7 @@ impl Door {
 /// A token, as soon as the gateway has read of the machine in the log.
 async fn issue(servers: &Servers, vm: &str) -> api::EnrolmentToken {
     let mut gateway = clients::agents(servers).await.unwrap();
-    let request = api::IssueEnrolmentTokensRequest { vms: vec![vm.into()], ttl_seconds: 0 };
+    let request = api::IssueEnrolmentTokensRequest { vms: vec![vm.into()], ..Default::default() };
     loop {
         match gateway.issue_enrolment_tokens(request.clone()).await {
             Err(status) if status.code() == Code::NotFound => {

@@ -122,6 +122,7 @@ pub async fn start_with(servers: &Servers, policy: &nightshift_domain::policy::P
         rollout: "real".into(),
         policy: Some(policy.into()),
         actor: Some(wire::Actor { name: "test".into(), reason: "the main job".into() }),
+        ..Default::default()
     };
     clients::rollouts(servers).await.unwrap().start_rollout(request).await.unwrap();
 }

@@ -12,6 +12,9 @@ pub struct Wish {
     /// Who you are, where nobody has a token; whoever has one is who the token says.
     #[arg(long, env = "USER", default_value = "unknown")]
     pub actor: String,
+    /// An idempotency key: asking again with the same one does nothing twice (docs/grpc.md).
+    #[arg(long = "idempotency-key", value_name = "KEY", default_value = "", hide_default_value = true)]
+    pub key: String,
 }
 
 /// `nightshift rollout …`

@@ -1,6 +1,7 @@
 //! `nightshift events …`
 
 use crate::arguments::{Events, Servers};
+use crate::audit::partitions;
 use crate::output::{Format, print, remark};
 use crate::{clients, exit};
 use futures::stream::{SelectAll, StreamExt as _};
@@ -14,17 +15,17 @@ pub(crate) async fn run(command: Events, servers: &Servers, output: Format) -> a
     let (partition, no_follow, after) = match command {
         Events::Export { file } => return export(&file, servers, output).await,
         Events::Partitions => {
-            let partitions = partitions(servers).await?;
+            let partitions = partitions(&mut clients::console(servers).await?).await?;
             output.answer(&partitions, partitions.join("\n"))?;
             return Ok(exit::DONE);
         }
         Events::Tail { partition, no_follow, after } => (partition, no_follow, after),
     };
+    let mut console = clients::console(servers).await?;
     let partitions = match partition {
         Some(partition) => vec![partition],
-        None => partitions(servers).await?,
+        None => partitions(&mut console).await?,
     };
-    let mut console = clients::console(servers).await?;
     let mut all = SelectAll::new();
     for partition in partitions {
         let request = api::ReadEventsRequest { partition, after, follow: !no_follow };
@@ -34,11 +35,6 @@ pub(crate) async fn run(command: Events, servers: &Servers, output: Format) -> a
         show(event?, output)?;
     }
     Ok(exit::DONE)
-}
-
-async fn partitions(servers: &Servers) -> anyhow::Result<Vec<String>> {
-    let request = api::ListPartitionsRequest {};
-    Ok(clients::console(servers).await?.list_partitions(request).await?.into_inner().partitions)
 }
 
 /// Writes the whole log.

@@ -3,7 +3,7 @@
 use crate::arguments::{Feature, Servers};
 use crate::failure::Failure;
 use crate::output::{Format, print, table};
-use crate::{clients, exit};
+use crate::{clients, exit, pages};
 use nightshift_domain::fleet::Feature as Known;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1 as wire;
@@ -16,20 +16,20 @@ pub(crate) async fn run(command: Feature, servers: &Servers, output: Format) -> 
             let said =
                 format!("{subscription} asks for {feature}; `nightshift feature list` says how far it is");
             let registration = Some(registration(subscription, &feature)?);
-            let request = api::RegisterFeatureRequest { registration };
+            let request = api::RegisterFeatureRequest { registration, ..Default::default() };
             let done = clients::fleet(servers).await?.register_feature(request).await?.into_inner();
             output.answer(&done, said)?;
         }
         Feature::Unregister { subscription, feature } => {
             let said = format!("{subscription} is without {feature}");
             let registration = Some(registration(subscription, &feature)?);
-            let request = api::UnregisterFeatureRequest { registration };
+            let request = api::UnregisterFeatureRequest { registration, ..Default::default() };
             let done = clients::fleet(servers).await?.unregister_feature(request).await?.into_inner();
             output.answer(&done, said)?;
         }
         Feature::Provider { subscription } => {
             let said = format!("{subscription} has registered Microsoft.Compute");
-            let request = api::RegisterProviderRequest { subscription };
+            let request = api::RegisterProviderRequest { subscription, ..Default::default() };
             let done = clients::fleet(servers).await?.register_provider(request).await?.into_inner();
             output.answer(&done, said)?;
         }
@@ -38,8 +38,14 @@ pub(crate) async fn run(command: Feature, servers: &Servers, output: Format) -> 
 }
 
 async fn list(subscription: String, servers: &Servers, output: Format) -> anyhow::Result<()> {
-    let request = api::ListFeaturesRequest { subscription };
-    let features = clients::fleet(servers).await?.list_features(request).await?.into_inner().features;
+    let mut planner = clients::fleet(servers).await?;
+    let features = pages::all(async |page_token| {
+        let subscription = subscription.clone();
+        let request = api::ListFeaturesRequest { subscription, page_token, ..Default::default() };
+        let page = planner.list_features(request).await?.into_inner();
+        Ok((page.features, page.next_page_token))
+    });
+    let features = features.await?;
     if output.is_for_programs() {
         return output.print(&features);
     }

@@ -3,7 +3,7 @@
 use crate::arguments::{Health, Servers};
 use crate::color::Tone;
 use crate::output::{Format, print, table, toned};
-use crate::{clients, exit, times};
+use crate::{clients, exit, pages, times};
 use anyhow::Context as _;
 use nightshift_protocol::api::v1 as api;
 use std::process::ExitCode;
@@ -69,16 +69,13 @@ fn heard(at: Option<pbjson_types::Timestamp>) -> String {
 
 async fn of_region(servers: &Servers, region: String, output: Format) -> anyhow::Result<()> {
     let mut monitor = clients::health(servers).await?;
-    let mut request = api::ListRegionHealthRequest { region, after: String::new() };
-    let mut vms = Vec::new();
-    loop {
-        let page = monitor.list_region_health(request.clone()).await?.into_inner();
-        vms.extend(page.vms);
-        if page.next.is_empty() {
-            break;
-        }
-        request.after = page.next;
-    }
+    let vms = pages::all(async |page_token| {
+        let request =
+            api::ListRegionHealthRequest { region: region.clone(), page_token, ..Default::default() };
+        let page = monitor.list_region_health(request).await?.into_inner();
+        Ok((page.vms, page.next_page_token))
+    });
+    let vms = vms.await?;
     if output.is_for_programs() {
         return output.print(&vms);
     }

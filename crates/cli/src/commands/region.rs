@@ -2,7 +2,7 @@
 
 use crate::arguments::{Region, Servers};
 use crate::output::{Format, print, table};
-use crate::{clients, enrolment, exit, times};
+use crate::{clients, enrolment, exit, pages, times};
 use nightshift_protocol::api::v1 as api;
 use serde_json::json;
 use std::process::ExitCode;
@@ -22,9 +22,13 @@ pub(crate) async fn run(command: Region, servers: &Servers, output: Format) -> a
 async fn runs(region: String, servers: &Servers, output: Format) -> anyhow::Result<()> {
     let mut runs = Vec::new();
     for address in &servers.coordinators {
-        let request = api::ListRunsRequest { region: region.clone() };
-        let answer = clients::coordinator(servers, address).await?.list_runs(request).await?;
-        runs.extend(answer.into_inner().runs);
+        let mut coordinator = clients::coordinator(servers, address).await?;
+        let of_one = pages::all(async |page_token| {
+            let request = api::ListRunsRequest { region: region.clone(), page_token, ..Default::default() };
+            let page = coordinator.list_runs(request).await?.into_inner();
+            Ok((page.runs, page.next_page_token))
+        });
+        runs.extend(of_one.await?);
     }
     if output.is_for_programs() {
         return output.print(&runs);

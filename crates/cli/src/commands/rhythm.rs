@@ -16,14 +16,20 @@ pub(crate) async fn run(command: Rhythm, servers: &Servers, output: Format) -> a
                 Some(file) => policy_file::read_rhythm(&file)?,
                 None => Model::default(),
             };
-            let actor = Some(actor(wish));
+            let (idempotency_key, actor) = (wish.key.clone(), Some(actor(wish)));
             planner
-                .declare_rhythm(api::DeclareRhythmRequest { rhythm: Some((&rhythm).into()), actor })
+                .declare_rhythm(api::DeclareRhythmRequest {
+                    rhythm: Some((&rhythm).into()),
+                    actor,
+                    idempotency_key,
+                })
                 .await?;
         }
         Rhythm::Stop { wish } => {
-            let actor = Some(actor(wish));
-            planner.declare_rhythm(api::DeclareRhythmRequest { rhythm: None, actor }).await?;
+            let (idempotency_key, actor) = (wish.key.clone(), Some(actor(wish)));
+            planner
+                .declare_rhythm(api::DeclareRhythmRequest { rhythm: None, actor, idempotency_key })
+                .await?;
         }
         Rhythm::Show => {}
     }

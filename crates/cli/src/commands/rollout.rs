@@ -6,7 +6,7 @@ mod preview;
 use crate::arguments::{Rollout, Servers, Wish};
 use crate::output::{Format, remark, table, toned};
 use crate::summary;
-use crate::{clients, exit, policy_file, watch};
+use crate::{clients, exit, pages, policy_file, watch};
 use anyhow::Context as _;
 use nightshift_domain::policy::Policy;
 use nightshift_protocol::api::v1 as api;
@@ -59,38 +59,69 @@ async fn wish(command: Rollout, servers: &Servers, output: Format) -> anyhow::Re
     match command {
         Rollout::Pause { rollout, wish } => {
             let said = format!("{rollout}: no new order until it is resumed");
-            let request = api::PauseRolloutRequest { rollout, actor: Some(actor(wish)) };
+            let request = api::PauseRolloutRequest {
+                rollout,
+                idempotency_key: wish.key.clone(),
+                actor: Some(actor(wish)),
+            };
             done(&planner.pause_rollout(request).await?.into_inner(), said, output)
         }
         Rollout::Resume { rollout, wish } => {
             let said = format!("{rollout} goes on");
-            let request = api::ResumeRolloutRequest { rollout, actor: Some(actor(wish)) };
+            let request = api::ResumeRolloutRequest {
+                rollout,
+                idempotency_key: wish.key.clone(),
+                actor: Some(actor(wish)),
+            };
             done(&planner.resume_rollout(request).await?.into_inner(), said, output)
         }
         Rollout::Retry { rollout, wish } => {
             let said = format!("{rollout}: the failed are tried again");
-            let request = api::RetryRolloutRequest { rollout, actor: Some(actor(wish)) };
+            let request = api::RetryRolloutRequest {
+                rollout,
+                idempotency_key: wish.key.clone(),
+                actor: Some(actor(wish)),
+            };
             done(&planner.retry_rollout(request).await?.into_inner(), said, output)
         }
         Rollout::SkipRegion { rollout, region, wish } => {
             let said = format!("{rollout}: {region} is taken out");
-            let request = api::SkipRegionRequest { rollout, region, actor: Some(actor(wish)) };
+            let request = api::SkipRegionRequest {
+                rollout,
+                region,
+                idempotency_key: wish.key.clone(),
+                actor: Some(actor(wish)),
+            };
             done(&planner.skip_region(request).await?.into_inner(), said, output)
         }
         Rollout::Approve { rollout, phase, wish } => {
             let said = format!("{rollout}: phase {phase} may start");
-            let request = api::ApprovePhaseRequest { rollout, phase, actor: Some(actor(wish)) };
+            let request = api::ApprovePhaseRequest {
+                rollout,
+                phase,
+                idempotency_key: wish.key.clone(),
+                actor: Some(actor(wish)),
+            };
             done(&planner.approve_phase(request).await?.into_inner(), said, output)
         }
         Rollout::Policy { rollout, policy, wish } => {
             let said = format!("{rollout}: the policy is changed");
             let policy = Some((&policy_file::read(&policy)?).into());
-            let request = api::ChangePolicyRequest { rollout, policy, actor: Some(actor(wish)) };
+            let request = api::ChangePolicyRequest {
+                rollout,
+                policy,
+                idempotency_key: wish.key.clone(),
+                actor: Some(actor(wish)),
+            };
             done(&planner.change_policy(request).await?.into_inner(), said, output)
         }
         Rollout::Cancel { rollout, wish } => {
             let said = format!("{rollout} is cancelled; what is in flight settles first");
-            let request = api::CancelRolloutRequest { rollout, actor: Some(actor(wish)) };
+            let request = api::CancelRolloutRequest {
+                rollout,
+                idempotency_key: wish.key.clone(),
+                actor: Some(actor(wish)),
+            };
             done(&planner.cancel_rollout(request).await?.into_inner(), said, output)
         }
         // `run` answers all others.
@@ -118,6 +149,7 @@ async fn start(
     let request = api::StartRolloutRequest {
         rollout: rollout.to_owned(),
         policy: Some(policy.into()),
+        idempotency_key: wish.key.clone(),
         actor: Some(actor(wish)),
     };
     Ok(clients::rollouts(servers).await?.start_rollout(request).await?.into_inner())
@@ -149,14 +181,19 @@ async fn until_known(servers: &Servers, rollout: &str) -> anyhow::Result<()> {
 }
 
 async fn list(servers: &Servers, output: Format) -> anyhow::Result<()> {
-    let response =
-        clients::console(servers).await?.list_rollouts(api::ListRolloutsRequest {}).await?.into_inner();
+    let mut console = clients::console(servers).await?;
+    let rollouts = pages::all(async |page_token| {
+        let request = api::ListRolloutsRequest { page_token, ..Default::default() };
+        let page = console.list_rollouts(request).await?.into_inner();
+        Ok((page.rollouts, page.next_page_token))
+    });
+    let rollouts = rollouts.await?;
     if output.is_for_programs() {
-        return output.print(&response.rollouts);
+        return output.print(&rollouts);
     }
     let counted = ["HEALTHY", "FAILED", "SKIPPED", "DEFERRED"];
     let mut rows = table(&[["ROLLOUT", "STATE"].as_slice(), &counted, &["WHY"]].concat());
-    for rollout in &response.rollouts {
+    for rollout in &rollouts {
         let tally = rollout.tally.unwrap_or_default();
         let counts = [tally.healthy, tally.failed, tally.skipped, tally.deferred];
         let state = rollout.state();

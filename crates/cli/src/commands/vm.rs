@@ -10,7 +10,7 @@ use crate::arguments::{Servers, Vm, Wish};
 use crate::failure::Failure;
 use crate::output::{Format, print, remark, table, toned};
 use crate::summary::{progress, progress_tone};
-use crate::{clients, enrolment, exit};
+use crate::{clients, enrolment, exit, pages};
 use anyhow::Context as _;
 use nightshift_domain::fleet::{Placement, Vm as Model};
 use nightshift_domain::patch::{Assessment, PatchState};
@@ -45,16 +45,13 @@ pub(crate) async fn run(command: Vm, servers: &Servers, output: Format) -> anyho
 
 async fn list(servers: &Servers, region: String, filter: String, output: Format) -> anyhow::Result<()> {
     let mut console = clients::console(servers).await?;
-    let mut request = api::ListVmsRequest { region, filter, ..Default::default() };
-    let mut vms = Vec::new();
-    loop {
-        let page = console.list_vms(request.clone()).await?.into_inner();
-        vms.extend(page.vms);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
+    let vms = pages::all(async |page_token| {
+        let (region, filter) = (region.clone(), filter.clone());
+        let request = api::ListVmsRequest { region, filter, page_token, ..Default::default() };
+        let page = console.list_vms(request).await?.into_inner();
+        Ok((page.vms, page.next_page_token))
+    });
+    let vms = vms.await?;
     if output.is_for_programs() {
         return output.print(&vms);
     }
@@ -149,7 +146,12 @@ async fn assess(
     no_wait: bool,
     output: Format,
 ) -> anyhow::Result<()> {
-    let request = api::AssessVmRequest { vm: vm.clone(), actor: Some(actor(wish)), ttl_seconds: 0 };
+    let request = api::AssessVmRequest {
+        vm: vm.clone(),
+        idempotency_key: wish.key.clone(),
+        actor: Some(actor(wish)),
+        ttl_seconds: 0,
+    };
     let asked = clients::agents(servers).await?.assess_vm(request).await?.into_inner();
     if no_wait {
         return output.answer(&asked, format_args!("asked; `nightshift vm show {vm}`"));
@@ -197,7 +199,7 @@ fn print_assessment(assessment: &Assessment) -> anyhow::Result<()> {
 }
 
 async fn token(servers: &Servers, vm: String, out: Option<&Path>, output: Format) -> anyhow::Result<()> {
-    let request = api::IssueEnrolmentTokensRequest { vms: vec![vm], ttl_seconds: 0 };
+    let request = api::IssueEnrolmentTokensRequest { vms: vec![vm], ..Default::default() };
     let response = clients::agents(servers).await?.issue_enrolment_tokens(request).await?.into_inner();
     let issued = response.tokens.into_iter().next().context("the gateway issued no token")?;
     let order_keys = enrolment::order_keys(servers).await?;
@@ -221,8 +223,13 @@ async fn token(servers: &Servers, vm: String, out: Option<&Path>, output: Format
 
 /// The agents that the gateway knows.
 async fn agents(servers: &Servers, output: Format) -> anyhow::Result<()> {
-    let request = api::ListAgentsRequest {};
-    let agents = clients::agents(servers).await?.list_agents(request).await?.into_inner().agents;
+    let mut gateway = clients::agents(servers).await?;
+    let agents = pages::all(async |page_token| {
+        let request = api::ListAgentsRequest { page_token, ..Default::default() };
+        let page = gateway.list_agents(request).await?.into_inner();
+        Ok((page.agents, page.next_page_token))
+    });
+    let agents = agents.await?;
     if output.is_for_programs() {
         return output.print(&agents);
     }

@@ -123,7 +123,7 @@ impl Feed {
 }
 
 async fn connect(servers: &Servers, rollout: &str) -> anyhow::Result<Streaming<api::WatchRolloutResponse>> {
-    let request = api::WatchRolloutRequest { rollout: rollout.to_owned() };
+    let request = api::WatchRolloutRequest { rollout: rollout.to_owned(), ..Default::default() };
     Ok(clients::console(servers).await?.watch_rollout(request).await?.into_inner())
 }
 

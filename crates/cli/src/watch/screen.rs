@@ -124,11 +124,15 @@ async fn send(servers: Servers, rollout: String, wish: Wish, reason: String) -> 
         let mut planner = clients::rollouts(&servers).await?;
         match wish {
             Wish::Pause => {
-                planner.pause_rollout(api::PauseRolloutRequest { rollout, actor }).await?;
+                planner
+                    .pause_rollout(api::PauseRolloutRequest { rollout, actor, ..Default::default() })
+                    .await?;
                 anyhow::Ok("paused: no new order until it is resumed")
             }
             Wish::Resume => {
-                planner.resume_rollout(api::ResumeRolloutRequest { rollout, actor }).await?;
+                planner
+                    .resume_rollout(api::ResumeRolloutRequest { rollout, actor, ..Default::default() })
+                    .await?;
                 Ok("resumed")
             }
         }

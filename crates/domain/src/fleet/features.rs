@@ -29,7 +29,8 @@ impl Fleet {
             Some(Registration::Registering) => ("FeatureRegistering", "still being registered"),
             None => ("FeatureNotRegistered", "not registered"),
         };
-        Some(Refusal::new(code, format!("subscription {subscription} is {state} for {feature:?}")))
+        let sentence = format!("subscription {subscription} is {state} for {feature:?}");
+        Some(Refusal::new(code, sentence).about(subscription))
     }
 
     pub(crate) fn request_feature(&self, subscription: &SubscriptionId, feature: Feature) -> Vec<Event> {

@@ -28,7 +28,7 @@ impl Fleet {
             && !known.is_resource(&vm.subscription, &vm.resource_group, vm.name())
         {
             let sentence = format!("VM \"{}\" is another resource: {}", vm.id, known.name());
-            return Err(Refusal::new("VmNameExists", sentence));
+            return Err(Refusal::new("VmNameExists", sentence).about(&vm.id));
         }
         if any_update_domain {
             self.choose_update_domain(&mut vm);
@@ -38,7 +38,7 @@ impl Fleet {
         }
         if known != seen.as_ref() {
             let sentence = format!("VM \"{}\" was changed meanwhile: read it again", vm.id);
-            return Err(Refusal::new("VmChangedConflict", sentence));
+            return Err(Refusal::new("VmChangedConflict", sentence).about(&vm.id));
         }
         self.check_put(known, &vm)?;
         Ok(vec![if known.is_some() { Event::VmModelChanged { vm } } else { Event::VmRegistered { vm } }])
@@ -48,7 +48,7 @@ impl Fleet {
         let length = vm.resource.as_ref().map_or(0, |resource| resource.body.len());
         if length > LARGEST_BODY {
             let sentence = format!("VM \"{}\": its document has {length} bytes, of {LARGEST_BODY}", vm.id);
-            return Err(Refusal::new("BodyTooLarge", sentence));
+            return Err(Refusal::new("BodyTooLarge", sentence).about("vm.resource.body"));
         }
         rules::check(&self.topology, vm)?;
         known.map_or(Ok(()), |known| rules::check_change(known, vm))?;
@@ -69,7 +69,8 @@ impl Fleet {
                 "subscription {subscription} did not register the provider Microsoft.Compute, which completes its opt-in"
             )
         };
-        (!self.providers.contains(subscription)).then(|| Refusal::new("ProviderNotRegistered", sentence()))
+        let refusal = || Refusal::new("ProviderNotRegistered", sentence()).about(subscription);
+        (!self.providers.contains(subscription)).then(refusal)
     }
 
     /// The one that it has, or the one of its set with the fewest VMs.

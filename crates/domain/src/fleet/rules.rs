@@ -9,14 +9,14 @@ pub(super) fn check(topology: &Topology, vm: &Vm) -> Result<(), Refusal> {
     let Some(region) = topology.regions.get(&vm.region) else {
         let sentence =
             format!("VM \"{}\": region = \"{}\" is not a region of the topology", vm.id, vm.region);
-        return Err(Refusal::new("UnknownRegion", sentence));
+        return Err(Refusal::new("UnknownRegion", sentence).about("vm.region"));
     };
     if let Placement::Zone(zone) = &vm.placement
         && !region.zones.contains(zone)
     {
         let sentence =
             format!("VM \"{}\": zone = \"{zone}\" is not a zone of region \"{}\"", vm.id, vm.region);
-        return Err(Refusal::new("UnknownZone", sentence));
+        return Err(Refusal::new("UnknownZone", sentence).about("vm.zone"));
     }
     let wrong_family = match vm.patch_mode {
         PatchMode::AutomaticByPlatform => None,
@@ -25,7 +25,7 @@ pub(super) fn check(topology: &Topology, vm: &Vm) -> Result<(), Refusal> {
     };
     if let Some(family) = wrong_family {
         let sentence = format!("VM \"{}\": patch_mode = {:?} is for {family} only", vm.id, vm.patch_mode);
-        return Err(Refusal::new("PatchModeNotSupported", sentence));
+        return Err(Refusal::new("PatchModeNotSupported", sentence).about("vm.patch_mode"));
     }
     check_automatic_updates(vm)
 }
@@ -36,7 +36,7 @@ fn check_automatic_updates(vm: &Vm) -> Result<(), Refusal> {
     let refuse = |must: &str| {
         let value = enabled.map_or("absent (true)".to_owned(), |enabled| enabled.to_string());
         let sentence = format!("VM \"{}\": automatic_updates = {value}: {must}", vm.id);
-        Err(Refusal::new("AutomaticUpdatesNotSupported", sentence))
+        Err(Refusal::new("AutomaticUpdatesNotSupported", sentence).about("vm.automatic_updates"))
     };
     match (vm.os, vm.patch_mode) {
         (Os::Linux, _) if enabled.is_some() => refuse("is for Windows only"),
@@ -51,7 +51,8 @@ fn check_automatic_updates(vm: &Vm) -> Result<(), Refusal> {
 
 /// Whether the one model may become the other.
 pub(super) fn check_change(known: &Vm, wished: &Vm) -> Result<(), Refusal> {
-    let refuse = |code, what: String| Err(Refusal::new(code, format!("VM \"{}\": {what}", known.id)));
+    let refuse =
+        |code, what: String| Err(Refusal::new(code, format!("VM \"{}\": {what}", known.id)).about(&known.id));
     if known.os != wished.os {
         return refuse(
             "OsChangeNotAllowed",

@@ -35,10 +35,10 @@ impl Planner {
                 return Ok(Vec::new());
             }
             let sentence = format!("rollout \"{id}\" was started for something else; choose another name");
-            return Err(Refusal::new("RolloutExists", sentence));
+            return Err(Refusal::new("RolloutExists", sentence).about(id));
         }
         let Some(model) = self.fleet.vms.get(vm) else {
-            return Err(Refusal::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet")));
+            return Err(Refusal::no_vm(vm));
         };
         if let Some(refusal) = self.fleet.ineligible(model) {
             return Err(refusal);
@@ -46,7 +46,7 @@ impl Planner {
         if let Some((other, _)) = self.installs_of(vm).next() {
             let sentence =
                 format!("\"{other}\" is installing patches on VM \"{vm}\": wait for it, or cancel it");
-            return Err(Refusal::new("InstallUnderWay", sentence));
+            return Err(Refusal::new("InstallUnderWay", sentence).about(other));
         }
         let not_after = now + wish.within;
         self.check_window(model, &policy, now, not_after)?;
@@ -84,11 +84,11 @@ impl Planner {
                     "{shown}, has room for work of {minutes} minutes from {opens} on only: ask for it within a longer \
                      time, for shorter work, or give the VM another window"
                 );
-                Err(Refusal::new("OutsideWindow", sentence))
+                Err(Refusal::new("OutsideWindow", sentence).about(&vm.id))
             }
             None => {
                 let sentence = format!("{shown}, is never long enough for work of {minutes} minutes");
-                Err(Refusal::new("OutsideWindow", sentence))
+                Err(Refusal::new("OutsideWindow", sentence).about(&vm.id))
             }
         }
     }

@@ -6,9 +6,9 @@ use crate::fleet::{Feature, Vm, Wished};
 use crate::id::{RegionName, RolloutId, SubscriptionId};
 use crate::mind::{Decision, Time};
 use crate::plan::plan;
-use crate::policy::{Approvals, Policy};
+use crate::policy::{Approvals, InvalidPolicy, Policy};
 use crate::refusal::Refusal;
-use crate::rhythm::Rhythm;
+use crate::rhythm::{InvalidRhythm, Rhythm};
 use crate::rollout::{Actor, Ended, PhaseState, Rollout, Status, Turn};
 use crate::topology::Topology;
 
@@ -26,7 +26,7 @@ impl Planner {
                 "region \"{}\" is left out of the topology, but VM \"{}\" is in it",
                 vm.region, vm.id
             );
-            return Err(Refusal::new("RegionInUse", sentence));
+            return Err(Refusal::new("RegionInUse", sentence).about(&vm.region));
         }
         self.check_new_pairs(&topology)?;
         Ok(as_decision(Partition::Fleet, self.fleet.declare(topology, features, vms)?))
@@ -42,7 +42,7 @@ impl Planner {
                     "regions \"{one}\" and \"{other}\" cannot become a geo-pair now: both are being patched; try again \
                      when one of their turns has ended"
                 );
-                return Err(Refusal::new("RegionsInTurnConflict", sentence));
+                return Err(Refusal::new("RegionsInTurnConflict", sentence).about(one));
             }
         }
         Ok(())
@@ -59,7 +59,7 @@ impl Planner {
             && self.fleet.vms.get(vm).is_some_and(|known| known != seen)
         {
             let sentence = format!("VM \"{vm}\" was changed meanwhile: read it again");
-            return Err(Refusal::new("VmChangedConflict", sentence));
+            return Err(Refusal::new("VmChangedConflict", sentence).about(vm));
         }
         Ok(as_decision(Partition::Fleet, self.fleet.remove(vm)?))
     }
@@ -82,7 +82,10 @@ impl Planner {
     /// From now on a rollout starts every month by this rhythm; none does without one.
     pub fn declare_rhythm(&self, rhythm: Option<Rhythm>, actor: Actor) -> Result<Vec<Decision>, Refusal> {
         if let Some(rhythm) = &rhythm {
-            rhythm.validate().map_err(|error| Refusal::new("InvalidRhythm", error.to_string()))?;
+            let wrong = |error: InvalidRhythm| {
+                Refusal::new("InvalidRhythm", error.to_string()).about(format!("rhythm.{}", error.field))
+            };
+            rhythm.validate().map_err(wrong)?;
             valid(&rhythm.policy)?;
         }
         if rhythm == self.rhythm {
@@ -99,12 +102,12 @@ impl Planner {
                 return Ok(Vec::new());
             }
             let sentence = format!("rollout \"{id}\" was started with another policy; choose another name");
-            return Err(Refusal::new("RolloutExists", sentence));
+            return Err(Refusal::new("RolloutExists", sentence).about(id));
         }
         let known = |region| self.fleet.topology.regions.contains_key(region);
         if let Some(region) = policy.canaries.iter().find(|region| !known(*region)) {
             let sentence = format!("policy: canaries = \"{region}\": not a region of the topology");
-            return Err(Refusal::new("InvalidPolicy", sentence));
+            return Err(Refusal::new("InvalidPolicy", sentence).about("policy.canaries"));
         }
         let phases = plan(&self.fleet, &policy.phase_shares, &policy.canaries);
         if phases.is_empty() {
@@ -142,7 +145,7 @@ impl Planner {
         if policy.phase_shares != rollout.policy.phase_shares || policy.canaries != rollout.policy.canaries {
             let sentence =
                 "phase_shares and canaries cannot change: the phases are planned; cancel and start anew";
-            return Err(Refusal::new("PolicyFieldFixed", sentence));
+            return Err(Refusal::new("PolicyFieldFixed", sentence).about("policy"));
         }
         if policy == rollout.policy {
             return Ok(Vec::new());
@@ -155,7 +158,7 @@ impl Planner {
         let rollout = self.rollout(id)?;
         let Some(state) = rollout.phases.get(phase as usize).map(|phase| phase.state) else {
             let sentence = format!("rollout \"{id}\" has {} phases", rollout.phases.len());
-            return Err(Refusal::new("PhaseNotFound", sentence));
+            return Err(Refusal::new("PhaseNotFound", sentence).about(phase + 1));
         };
         if state != PhaseState::Waiting || rollout.approved.contains(&phase) {
             return Ok(Vec::new());
@@ -218,7 +221,7 @@ impl Planner {
             return Ok(Vec::new());
         }
         let sentence = format!("rollout \"{id}\": no VM failed that could be tried again; resume it instead");
-        Err(Refusal::new("NothingToRetry", sentence))
+        Err(Refusal::new("NothingToRetry", sentence).about(id))
     }
 
     /// Takes a region out of a rollout; what is in flight settles first.
@@ -231,7 +234,7 @@ impl Planner {
         let rollout = self.rollout(id)?;
         let Some((_, _, turn)) = rollout.turns().find(|(_, known, _)| *known == region) else {
             let sentence = format!("region \"{region}\" has no part in rollout \"{id}\"");
-            return Err(Refusal::new("RegionNotInRollout", sentence));
+            return Err(Refusal::new("RegionNotInRollout", sentence).about("region"));
         };
         match rollout.status {
             _ if turn.is_skipped() => Ok(Vec::new()),
@@ -252,8 +255,7 @@ impl Planner {
     }
 
     fn rollout(&self, id: &RolloutId) -> Result<&Rollout, Refusal> {
-        let unknown = || Refusal::new("RolloutNotFound", format!("there is no rollout \"{id}\""));
-        self.rollouts.get(id).ok_or_else(unknown)
+        self.rollouts.get(id).ok_or_else(|| Refusal::no_rollout(id))
     }
 
     fn check_for_fleet(&self, id: &RolloutId, rollout: &Rollout, what: &str) -> Result<(), Refusal> {
@@ -268,12 +270,16 @@ impl Planner {
 
     fn not_now(&self, id: &RolloutId, wished: &str) -> Refusal {
         let status = self.rollouts.get(id).map(|rollout| format!("{:?}", rollout.status)).unwrap_or_default();
-        Refusal::new("RolloutStateConflict", format!("rollout \"{id}\" cannot be {wished}: it is {status}"))
+        let sentence = format!("rollout \"{id}\" cannot be {wished}: it is {status}");
+        Refusal::new("RolloutStateConflict", sentence).about(id)
     }
 }
 
 fn valid(policy: &Policy) -> Result<(), Refusal> {
-    policy.validate().map_err(|error| Refusal::new("InvalidPolicy", error.to_string()))
+    let wrong = |error: InvalidPolicy| {
+        Refusal::new("InvalidPolicy", error.to_string()).about(format!("policy.{}", error.field))
+    };
+    policy.validate().map_err(wrong)
 }
 
 fn wish(event: Event) -> Vec<Decision> {

@@ -4,6 +4,7 @@ use super::sample::{self, Pen, draft, positions, read_all, take};
 use super::{Broken, Log, Outcome, ensure};
 use crate::{ReadError, Recorded, Write};
 use nightshift_domain::{Follow, Partition};
+use nightshift_protocol::envelope::Command;
 
 pub(super) async fn order(log: Log) -> Outcome {
     let partition = Partition::Fleet;
@@ -32,6 +33,7 @@ pub(super) async fn attributes(log: Log) -> Outcome {
     let event = sample::run_event("r-1", "Übergröße \"' \n")?;
     let mut draft = draft(event.clone());
     draft.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+    draft.command = Some(Command { key: "a/b=?\"~".into(), caller: [1; 32], request: [255; 32], events: 1 });
     let pen = Pen::for_event(&log, &partition, &event);
     let write = Write { events: vec![draft.clone()], ..pen.write(Vec::new()) };
     let sealed = write.envelopes();

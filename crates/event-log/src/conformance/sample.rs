@@ -41,7 +41,7 @@ pub fn health_event(vm: &str, why: &str) -> Result<Event, InvalidId> {
 /// A draft with a new id.
 pub fn draft(event: Event) -> Draft {
     let at = Time::from(DateTime::UNIX_EPOCH) + chrono::Duration::nanoseconds(1_700_000_000_123_456_789);
-    Draft { id: Uuid::new_v4(), source: "conformance", at, event, traceparent: None }
+    Draft { id: Uuid::new_v4(), source: "conformance", at, event, traceparent: None, command: None }
 }
 
 /// Writes to one chain and knows its head.

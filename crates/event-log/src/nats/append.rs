@@ -139,7 +139,7 @@ impl Inner {
             self.streams.next(partition, expected + 1, &subject).await?
         };
         let first = first.ok_or_else(|| damaged(partition, expected + 1, "the event is missing"))?;
-        Ok(Looked::Event { first, newest })
+        Ok(Looked::Event { first: Box::new(first), newest })
     }
 
     /// An event of ours stands after an expected head. A head's hash covers all that its write holds, so looking at
@@ -169,7 +169,7 @@ enum Looked {
     /// The log ends before the expected head.
     Behind(u64),
     /// The event after the expected head, and where the chain ends.
-    Event { first: Recorded, newest: u64 },
+    Event { first: Box<Recorded>, newest: u64 },
 }
 
 /// The server knows the id from an event that does not stand after the expected head.

@@ -2,7 +2,7 @@
 //! which is right for a new event and wrong for one that is in anybody's log.
 
 use crate::examples::examples;
-use crate::{name, seal};
+use crate::{command, name, seal};
 use nightshift_protocol::envelope::Envelope;
 use nightshift_protocol::json::event_json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +34,9 @@ fn named(envelopes: &[Envelope]) -> Vec<(String, &Envelope)> {
 
 fn sealed() -> Vec<Envelope> {
     let mut sealed: Vec<Envelope> = examples().iter().map(|(p, e)| seal(p, e)).collect();
+    // What a command with an idempotency key made fact.
+    let wished = sealed.iter().find(|envelope| name(envelope) == "RolloutPaused").cloned();
+    sealed.extend(wished.map(|paused| paused.of_command(Some(command()))));
     sealed.sort_by_key(|envelope| name(envelope).to_owned());
     sealed
 }

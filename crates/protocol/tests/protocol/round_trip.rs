@@ -2,11 +2,12 @@
 
 use crate::descriptors::FileDescriptorSet;
 use crate::examples::examples;
-use crate::{name, over_headers, seal};
+use crate::{command, name, over_headers, seal};
 use chrono::Duration;
 use nightshift_domain::{Aggregate, Chain, Time};
 use nightshift_protocol::FILE_DESCRIPTOR_SET;
-use nightshift_protocol::envelope::Envelope;
+use nightshift_protocol::envelope::{Command, Envelope};
+use nightshift_protocol::events::v1 as wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The names of the oneof's fields: an event that is added to the contract without an example fails here, and
@@ -77,6 +78,35 @@ fn an_empty_traceparent_is_none_by_both_ways() {
 }
 
 #[test]
+fn a_command_comes_back_by_both_ways_and_a_damaged_one_is_refused() {
+    let (partition, event) = examples().remove(0);
+    let sealed = seal(&partition, &event).of_command(Some(command()));
+    assert_eq!(over_headers(&sealed), sealed);
+    assert_eq!(Envelope::decode(&sealed.encode()).unwrap(), sealed);
+    let (caller, request) = ("03".repeat(32), "04".repeat(32));
+    for damaged in [
+        String::new(),
+        format!("2 {caller} {request}"),
+        format!("2 {caller} {request} "),
+        format!("2 {caller} {request} a b"),
+        format!("2 {caller} {request} {}", "k".repeat(129)),
+        format!("x {caller} {request} key"),
+        format!("2 {} {request} key", &caller[1..]),
+    ] {
+        let headers = sealed.headers();
+        let get = |name: &str| match name {
+            "Nightshift-Command" => Some(damaged.clone()),
+            _ => headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()),
+        };
+        let error = Envelope::from_headers(get, sealed.data.clone()).unwrap_err();
+        assert_eq!(error.field, "Nightshift-Command", "{damaged}");
+    }
+    let mut on_the_wire = wire::Envelope::from(&sealed);
+    on_the_wire.command.as_mut().unwrap().caller.pop();
+    assert_eq!(Envelope::try_from(on_the_wire).unwrap_err().field, "command.caller");
+}
+
+#[test]
 fn every_attribute_counts_in_the_hash() {
     let (partition, event) = examples().remove(0);
     let good = seal(&partition, &event);
@@ -89,6 +119,11 @@ fn every_attribute_counts_in_the_hash() {
         Envelope { traceparent: None, ..good.clone() },
         Envelope { previous_hash: [8; 32], ..good.clone() },
         Envelope { data: vec![1], ..good.clone() },
+        good.clone().of_command(Some(command())),
+        good.clone().of_command(Some(Command { key: "pause/2".into(), ..command() })),
+        good.clone().of_command(Some(Command { caller: [5; 32], ..command() })),
+        good.clone().of_command(Some(Command { request: [5; 32], ..command() })),
+        good.clone().of_command(Some(Command { events: 3, ..command() })),
         // The border between two parts moved.
         Envelope {
             id: format!("{}n", good.id),

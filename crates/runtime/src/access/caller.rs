@@ -1,7 +1,7 @@
 //! One who asks, and what they may.
 
-use nightshift_domain::SubscriptionId;
 use nightshift_domain::rollout::Actor;
+use nightshift_domain::{Refusal, SubscriptionId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -249,6 +249,11 @@ pub enum Denied {
 }
 
 impl Denied {
+    /// The same as a decision's refusal.
+    pub fn refusal(&self) -> Refusal {
+        Refusal::new(self.code(), self.to_string())
+    }
+
     /// The code in the manner of Azure Resource Manager.
     pub fn code(&self) -> &'static str {
         match self {
@@ -256,17 +261,6 @@ impl Denied {
             Self::Invalid(_) => "InvalidAuthenticationToken",
             Self::Role(_) => "AuthorizationFailed",
             Self::Unchecked(_) => "ServiceUnavailable",
-        }
-    }
-}
-
-impl From<Denied> for Status {
-    fn from(denied: Denied) -> Self {
-        let message = format!("{}: {denied}", denied.code());
-        match denied {
-            Denied::NoToken | Denied::Invalid(_) => Self::unauthenticated(message),
-            Denied::Role(_) => Self::permission_denied(message),
-            Denied::Unchecked(_) => Self::unavailable(message),
         }
     }
 }

@@ -86,7 +86,11 @@ const CALLS: &[(&str, Role, Reach)] = &[
 ];
 
 /// gRPC services that tell of the contract and of a service's health, and of nothing else.
-const OPEN_SERVICES: [&str; 2] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
+const OPEN_SERVICES: [&str; 3] = [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
 
 /// Method, path and need; none for what is open.
 type Path = (&'static str, &'static str, Option<(Role, Reach)>);
@@ -213,6 +217,31 @@ mod tests {
         calls.sort();
         rows.sort();
         assert_eq!(calls, rows);
+    }
+
+    #[test]
+    fn every_call_that_changes_something_takes_an_idempotency_key() {
+        use prost::Message as _;
+        let set = prost_types::FileDescriptorSet::decode(nightshift_protocol::FILE_DESCRIPTOR_SET).unwrap();
+        let of_api: Vec<_> =
+            set.file.into_iter().filter(|file| file.package() == "nightshift.api.v1").collect();
+        let messages = || of_api.iter().flat_map(|file| &file.message_type);
+        let mut with_key: Vec<&str> = messages()
+            .filter(|message| message.field.iter().any(|field| field.name() == "idempotency_key"))
+            .map(|message| message.name())
+            .collect();
+        // Signals are no commands: they may be lost, and are to be sent again and again.
+        let changing =
+            CALLS.iter().filter(|(name, role, _)| *role != Reader && !name.ends_with("/ReportSignals"));
+        let mut requests: Vec<String> = changing
+            .map(|(name, ..)| format!("{}Request", name.split('/').next_back().unwrap_or_default()))
+            .collect();
+        let mut commands = nightshift_protocol::commands::COMMANDS.to_vec();
+        with_key.sort_unstable();
+        requests.sort();
+        commands.sort_unstable();
+        assert_eq!(requests, with_key);
+        assert_eq!(commands, with_key);
     }
 
     #[test]

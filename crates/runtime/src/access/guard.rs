@@ -1,6 +1,7 @@
 //! The layer: who asks is found out, and whether they may, before anything else is done.
 
 use super::calls::{Door, Need, Reach, need};
+use super::limits::Limits;
 use super::{Access, Caller, Denied, Role};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -19,8 +20,13 @@ async fn let_in(State((door, access)): State<(Door, Access)>, mut request: Reque
     let path = request.uri().path();
     match allowed(door, &access, request.method(), path, request.headers()).await {
         Ok(caller) => {
+            let limits = Limits::of(door, request.headers(), &caller);
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            if let Some(deadline) = limits.work {
+                request.extensions_mut().insert(deadline);
+            }
+            let answer = limits.wait(next.run(request)).await;
+            limits.hold(answer)
         }
         Err(denied) => {
             tracing::info!(path, denied = %denied, "refused");

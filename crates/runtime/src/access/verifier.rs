@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// Clocks of issuers may differ by so many seconds.
-const LEEWAY: u64 = 30;
+pub(super) const LEEWAY: u64 = 30;
 /// Bytes of a token, and of a name.
 const LONGEST_TOKEN: usize = 16 * 1024;
 const LONGEST_NAME: usize = 200;

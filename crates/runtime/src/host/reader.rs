@@ -1,9 +1,11 @@
 //! Reads what a mind follows: each chain's events in order, each exactly once, each in the line of its hashes.
 
+use super::remembered::{Made, Remembered};
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, SelectAll};
-use nightshift_domain::{Chain, Fact, Follow};
+use nightshift_domain::{Chain, Fact, Follow, Time};
 use nightshift_event_log::{EventLog, Head, ReadError, Recorded};
+use nightshift_protocol::envelope::{Command, source};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,23 +17,48 @@ const READY_AT_ONCE: usize = 1_000;
 type Incoming = (Follow, Result<Recorded, ReadError>);
 
 pub(super) struct Reader {
+    /// The service, as it signs its events.
+    source: String,
     log: Arc<dyn EventLog>,
     heads: BTreeMap<Chain, Head>,
     cursors: BTreeMap<String, u64>,
+    commands: Remembered,
     followed: Vec<Follow>,
     incoming: SelectAll<BoxStream<'static, Incoming>>,
 }
 
 impl Reader {
-    pub(super) fn new(log: Arc<dyn EventLog>) -> Self {
-        let incoming = SelectAll::new();
-        Self { log, heads: BTreeMap::new(), cursors: BTreeMap::new(), followed: Vec::new(), incoming }
+    pub(super) fn new(service: &str, log: Arc<dyn EventLog>) -> Self {
+        Self {
+            source: source(service),
+            log,
+            heads: BTreeMap::new(),
+            cursors: BTreeMap::new(),
+            commands: Remembered::default(),
+            followed: Vec::new(),
+            incoming: SelectAll::new(),
+        }
     }
 
     /// Goes on where a snapshot was taken.
-    pub(super) fn resume(&mut self, heads: BTreeMap<Chain, Head>, cursors: BTreeMap<String, u64>) {
+    pub(super) fn resume(
+        &mut self,
+        heads: BTreeMap<Chain, Head>,
+        cursors: BTreeMap<String, u64>,
+        commands: Remembered,
+    ) {
         self.heads = heads;
         self.cursors = cursors;
+        self.commands = commands;
+    }
+
+    pub(super) fn log(&self) -> Arc<dyn EventLog> {
+        self.log.clone()
+    }
+
+    /// The commands of this service, of all its instances, that had a key.
+    pub(super) fn commands(&self) -> &Remembered {
+        &self.commands
     }
 
     pub(super) fn progress(&self) -> (BTreeMap<Chain, Head>, BTreeMap<String, u64>) {
@@ -86,8 +113,11 @@ impl Reader {
     }
 
     /// Takes note of our own append, whose events will come by the subscription once more.
-    pub(super) fn appended(&mut self, chain: Chain, head: Head) {
-        self.heads.insert(chain, head);
+    pub(super) fn appended(&mut self, chain: &Chain, head: Head, command: Option<&Command>, at: Time) {
+        self.heads.insert(chain.clone(), head);
+        if let Some(command) = command {
+            self.commands.note(command, chain, head.position, at);
+        }
     }
 
     fn receive(&mut self, (follow, event): Incoming) -> Result<Option<Fact>, ReadError> {
@@ -115,6 +145,12 @@ impl Reader {
             return Err(damaged(cause));
         }
         let fact = recorded.envelope.fact().map_err(|error| damaged(error.to_string()))?;
+        // Another service's keys are its own.
+        if let Some(command) =
+            recorded.envelope.command.as_ref().filter(|_| recorded.envelope.source == self.source)
+        {
+            self.commands.note(command, &chain, position, recorded.envelope.time);
+        }
         self.heads.insert(chain, Head { position, hash: recorded.envelope.hash() });
         Ok(Some(fact))
     }
@@ -122,6 +158,29 @@ impl Reader {
     fn cursor(&self, follow: &Follow) -> u64 {
         self.cursors.get(&key(follow)).copied().unwrap_or(0)
     }
+}
+
+/// The facts that a command made before. They stand one after the other: they were appended in one piece, or to a chain
+/// that is all of its partition.
+pub(super) async fn read_again(log: &dyn EventLog, made: &Made) -> Result<Vec<Arc<Fact>>, ReadError> {
+    let follow = Follow::all(made.chain.partition());
+    let damaged =
+        |position, cause: String| ReadError::Damaged { partition: made.chain.partition(), position, cause };
+    let mut after = made.position.saturating_sub(u64::from(made.events));
+    let mut facts = Vec::new();
+    while after < made.position {
+        let page = log.read(&follow, after, PAGE).await?;
+        for recorded in page.events.iter().filter(|recorded| recorded.position <= made.position) {
+            let fact =
+                recorded.envelope.fact().map_err(|error| damaged(recorded.position, error.to_string()))?;
+            facts.push(Arc::new(fact));
+        }
+        if page.read_to <= after {
+            return Err(damaged(after, "what a command made fact is not there any more".into()));
+        }
+        after = page.read_to;
+    }
+    Ok(facts)
 }
 
 fn key(follow: &Follow) -> String {

@@ -3,8 +3,9 @@
 
 use super::reader::Reader;
 use super::{Clock, Dress};
-use nightshift_domain::{Chain, Decision, Fact, Partition, Time};
+use nightshift_domain::{Chain, Decision, Event, Fact, Partition, Time};
 use nightshift_event_log::{AppendError, Draft, EventLog, Head, Write};
+use nightshift_protocol::envelope::Command;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +25,18 @@ pub(super) struct Writer {
     shutdown: CancellationToken,
 }
 
-/// A decision, with its place among those that were handed in.
-type Placed = (usize, Decision);
-type Results = Vec<(usize, Result<usize, AppendError>)>;
+/// What is to become fact.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub(super) decision: Decision,
+    /// The command that its last event will name, if that had an idempotency key.
+    pub(super) command: Option<Command>,
+}
+
+/// With its place among those that were handed in.
+type Placed = (usize, Wanted);
+/// For each what became fact, by its place; in parts, if it was cut.
+pub(super) type Results = Vec<(usize, Result<Vec<Arc<Fact>>, AppendError>)>;
 
 impl Writer {
     pub(super) fn new(
@@ -39,34 +49,28 @@ impl Writer {
         Self { name, dress, log, clock, shutdown }
     }
 
-    /// Appends all decisions; returns for each how many events became fact, and the facts.
+    /// Appends all decisions; returns for each the facts.
     ///
     /// No fact is recorded as older than the newest that its decision may rest on (`newest`), however the services'
     /// clocks differ: across partitions, time is the only order there is.
-    pub(super) async fn append(
-        &self,
-        reader: &mut Reader,
-        decisions: Vec<Decision>,
-        newest: Time,
-    ) -> (Results, Vec<Fact>) {
+    pub(super) async fn append(&self, reader: &mut Reader, wanted: Vec<Wanted>, newest: Time) -> Results {
         let at = self.clock.now().max(newest);
         let mut results = Vec::new();
-        let mut facts = Vec::new();
-        for (partition, group) in by_partition(self.dressed(decisions)) {
+        for (partition, group) in by_partition(self.dressed(wanted)) {
             for together in chunks(group) {
-                self.append_group(reader, &partition, together, at, &mut results, &mut facts).await;
+                self.append_group(reader, &partition, together, at, &mut results).await;
             }
         }
-        (results, facts)
+        results
     }
 
-    fn dressed(&self, mut decisions: Vec<Decision>) -> Vec<Decision> {
+    fn dressed(&self, mut wanted: Vec<Wanted>) -> Vec<Wanted> {
         if let Some(dress) = &self.dress {
-            for decision in &mut decisions {
+            for Wanted { decision, .. } in &mut wanted {
                 decision.events = std::mem::take(&mut decision.events).into_iter().map(dress).collect();
             }
         }
-        decisions
+        wanted
     }
 
     /// All together; if somebody else was first on one of the chains, each by itself.
@@ -77,25 +81,14 @@ impl Writer {
         group: Vec<Placed>,
         at: Time,
         results: &mut Results,
-        facts: &mut Vec<Fact>,
     ) {
         match self.append_once(reader, partition, &group, at).await {
-            Ok(new) => {
-                results.extend(group.iter().map(|(place, decision)| (*place, Ok(decision.events.len()))));
-                facts.extend(new);
-            }
+            Ok(facts) => results.extend(group.iter().map(|(place, _)| *place).zip(facts.into_iter().map(Ok))),
             Err(AppendError::Conflict { .. }) if group.len() > 1 => {
                 for alone in group {
                     let place = alone.0;
                     let appended = self.append_once(reader, partition, &[alone], at).await;
-                    results.push((
-                        place,
-                        appended.map(|new| {
-                            let count = new.len();
-                            facts.extend(new);
-                            count
-                        }),
-                    ));
+                    results.push((place, appended.map(|facts| facts.into_iter().flatten().collect())));
                 }
             }
             Err(error) => {
@@ -110,20 +103,21 @@ impl Writer {
         }
     }
 
+    /// The facts of each.
     async fn append_once(
         &self,
         reader: &mut Reader,
         partition: &Partition,
         group: &[Placed],
         at: Time,
-    ) -> Result<Vec<Fact>, AppendError> {
-        let writes: Vec<Write> = group.iter().map(|(_, decision)| self.write(reader, decision, at)).collect();
+    ) -> Result<Vec<Vec<Arc<Fact>>>, AppendError> {
+        let writes: Vec<Write> = group.iter().map(|(_, wanted)| self.write(reader, wanted, at)).collect();
         let heads = self.append_until_known(partition, writes).await?;
-        for ((_, decision), head) in group.iter().zip(heads) {
-            reader.appended(decision.chain.clone(), head);
+        for ((_, Wanted { decision, command }), head) in group.iter().zip(heads) {
+            reader.appended(&decision.chain, head, command.as_ref(), at);
         }
-        let events = group.iter().flat_map(|(_, decision)| decision.events.iter().cloned());
-        Ok(events.map(|event| Fact { partition: partition.clone(), at, event }).collect())
+        let fact = |event: &Event| Arc::new(Fact { partition: partition.clone(), at, event: event.clone() });
+        Ok(group.iter().map(|(_, wanted)| wanted.decision.events.iter().map(fact).collect()).collect())
     }
 
     /// The very same writes until the log says yes or no: their ids make that safe.
@@ -146,38 +140,42 @@ impl Writer {
         }
     }
 
-    fn write(&self, reader: &Reader, decision: &Decision, at: Time) -> Write {
-        let draft = |event: &nightshift_domain::Event| Draft {
+    fn write(&self, reader: &Reader, wanted: &Wanted, at: Time) -> Write {
+        let Wanted { decision, command } = wanted;
+        let draft = |event: &Event| Draft {
             id: Uuid::new_v4(),
             source: self.name,
             at,
             event: event.clone(),
             traceparent: None,
+            command: None,
         };
-        Write {
-            chain: decision.chain.clone(),
-            expected: reader.head(&decision.chain),
-            events: decision.events.iter().map(draft).collect(),
+        let mut events: Vec<Draft> = decision.events.iter().map(draft).collect();
+        if let Some(last) = events.last_mut() {
+            last.command.clone_from(command);
         }
+        Write { chain: decision.chain.clone(), expected: reader.head(&decision.chain), events }
     }
 }
 
-fn by_partition(decisions: Vec<Decision>) -> BTreeMap<Partition, Vec<Placed>> {
+fn by_partition(wanted: Vec<Wanted>) -> BTreeMap<Partition, Vec<Placed>> {
     let mut groups: BTreeMap<Partition, Vec<Placed>> = BTreeMap::new();
-    for (place, decision) in decisions.into_iter().enumerate() {
-        groups.entry(decision.chain.partition()).or_default().push((place, decision));
+    for (place, wanted) in wanted.into_iter().enumerate() {
+        groups.entry(wanted.decision.chain.partition()).or_default().push((place, wanted));
     }
     groups
 }
 
 /// Groups that the log can take. No chain twice in one; a decision that is too long is cut, and its parts follow one
-/// another.
+/// another: the last one names the command, so that one that was cut off is not taken for done.
 fn chunks(group: Vec<Placed>) -> Vec<Vec<Placed>> {
     let mut chunks: Vec<Vec<Placed>> = Vec::new();
     let mut events = 0;
     let mut chains: Vec<Chain> = Vec::new();
-    for (place, decision) in group {
-        for part in decision.events.chunks(EVENTS_PER_APPEND) {
+    for (place, Wanted { decision, mut command }) in group {
+        let parts = decision.events.chunks(EVENTS_PER_APPEND);
+        let count = parts.len();
+        for (number, part) in parts.enumerate() {
             let fits = events + part.len() <= EVENTS_PER_APPEND && !chains.contains(&decision.chain);
             if !fits || chunks.is_empty() {
                 chunks.push(Vec::new());
@@ -186,8 +184,11 @@ fn chunks(group: Vec<Placed>) -> Vec<Vec<Placed>> {
             }
             events += part.len();
             chains.push(decision.chain.clone());
-            let part = Decision { chain: decision.chain.clone(), events: part.to_vec() };
-            chunks.last_mut().into_iter().for_each(|chunk| chunk.push((place, part.clone())));
+            let decision = Decision { chain: decision.chain.clone(), events: part.to_vec() };
+            let command = if number + 1 == count { command.take() } else { None };
+            chunks.last_mut().into_iter().for_each(|chunk| {
+                chunk.push((place, Wanted { decision: decision.clone(), command: command.clone() }));
+            });
         }
     }
     chunks

@@ -70,9 +70,11 @@ pub(super) async fn register(
     let registration = api::FeatureRegistration { subscription: subscription.to_string(), feature: number };
     let (registration, mut planner) = (Some(registration), asked.door.owners.fleet(&asked.caller));
     if wanted {
-        planner.register_feature(api::RegisterFeatureRequest { registration }).await?;
+        planner.register_feature(api::RegisterFeatureRequest { registration, ..Default::default() }).await?;
     } else {
-        planner.unregister_feature(api::UnregisterFeatureRequest { registration }).await?;
+        planner
+            .unregister_feature(api::UnregisterFeatureRequest { registration, ..Default::default() })
+            .await?;
     }
     let of = subscription.clone();
     let done = move |view: &View| view.planner.fleet.registration(&of, known.1).is_some() == wanted;
@@ -146,7 +148,8 @@ pub(super) async fn register_provider(
     asked.only(&Method::POST)?;
     let known = provider(&namespace)?;
     if known == COMPUTE {
-        let request = api::RegisterProviderRequest { subscription: subscription.to_string() };
+        let request =
+            api::RegisterProviderRequest { subscription: subscription.to_string(), ..Default::default() };
         asked.door.owners.fleet(&asked.caller).register_provider(request).await?;
         let of = subscription.clone();
         asked.door.read_back(move |view| view.planner.fleet.providers.contains(&of)).await?;

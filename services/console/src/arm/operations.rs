@@ -30,7 +30,7 @@ pub(super) async fn assess(asked: Asked, subscription: SubscriptionId, at: VmNam
         return Err(ArmError::invalid("api-version", sentence));
     }
     let actor = Some((&asked.caller.wishes("assessPatches")).into());
-    let request = api::AssessVmRequest { vm: vm.id.to_string(), actor, ttl_seconds: 0 };
+    let request = api::AssessVmRequest { vm: vm.id.to_string(), actor, ..Default::default() };
     let not_after = asked.door.owners.agents(&asked.caller).assess_vm(request).await?.into_inner().not_after;
     let not_after = time(not_after, "not_after").map_err(|error| {
         ArmError::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", error.to_string())

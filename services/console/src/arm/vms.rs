@@ -111,6 +111,7 @@ async fn put_once(
         vm: Some((&wished.vm).into()),
         seen: wished.seen.as_ref().map(Into::into),
         any_update_domain: wished.any_update_domain,
+        ..Default::default()
     };
     let put = asked.door.owners.fleet(&asked.caller).put_vm(request).await?.into_inner().vm;
     let vm = put.and_then(|vm| Vm::try_from(vm).ok()).unwrap_or(wished.vm);
@@ -128,7 +129,11 @@ async fn delete(asked: Asked, subscription: SubscriptionId, at: VmName) -> Resul
     });
     let Some(vm) = found.await?? else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let conditional = asked.headers.contains_key(header::IF_MATCH);
-    let request = api::RemoveVmRequest { vm: vm.id.to_string(), seen: conditional.then(|| (&vm).into()) };
+    let request = api::RemoveVmRequest {
+        vm: vm.id.to_string(),
+        seen: conditional.then(|| (&vm).into()),
+        ..Default::default()
+    };
     match asked.door.owners.fleet(&asked.caller).remove_vm(request).await.map_err(ArmError::from) {
         // Another was first.
         Err(error) if error.status == StatusCode::NOT_FOUND => {

@@ -1,6 +1,7 @@
 //! The rollouts' gRPC.
 
-use super::{Planning, actor, required, rollout_id};
+use super::fleet::check_owner;
+use super::{Planning, actor, rollout_id};
 use chrono::Duration;
 use nightshift_domain::on_demand::InstallWish;
 use nightshift_domain::patch::{Classification, RebootSetting};
@@ -9,13 +10,14 @@ use nightshift_domain::policy::Policy;
 use nightshift_domain::rhythm::Rhythm;
 use nightshift_domain::rollout::Actor;
 use nightshift_domain::selection::Mask;
-use nightshift_domain::{Decision, Refusal, RegionName, RolloutId, VmId};
+use nightshift_domain::{Decision, Event, Refusal, RegionName, RolloutId};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::rollout_service_server::RolloutService;
 use nightshift_protocol::convert::timestamp;
 use nightshift_protocol::events::v1 as wire;
+use nightshift_runtime::Terms;
 use nightshift_runtime::access::Caller;
-use nightshift_runtime::status::invalid;
+use nightshift_runtime::status::{self, invalid, required};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -25,13 +27,24 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::StartRolloutRequest>,
     ) -> Result<Response<api::StartRolloutResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let (caller, terms, request) = Terms::of(request)?;
         let id = rollout_id(request.rollout)?;
-        let policy = required::<_, Policy>(request.policy, "policy")?;
+        let policy = match request.policy {
+            None => Policy::default(),
+            policy => required(policy, "policy")?,
+        };
         let actor = actor(&caller, request.actor)?;
         let started = id.clone();
-        self.0.command(move |planner, _| planner.start(&started, policy.clone(), actor.clone())).await?;
+        let start = move |planner: &Planner, _| planner.start(&started, policy.clone(), actor.clone());
+        let facts = self.0.wish(terms, start).await?;
+        let planned = facts.iter().find_map(|fact| match &fact.event {
+            Event::RolloutPlanned { phases, .. } => Some(phases.iter().map(Into::into).collect()),
+            _ => None,
+        });
+        if let Some(phases) = planned {
+            return Ok(Response::new(api::StartRolloutResponse { phases }));
+        }
+        // It had been started before.
         let planned = move |planner: &Planner| {
             let phases = planner.rollouts.get(&id).map(|rollout| &rollout.phases);
             phases.into_iter().flatten().map(|phase| (&phase.planned).into()).collect()
@@ -44,9 +57,8 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::PauseRolloutRequest>,
     ) -> Result<Response<api::PauseRolloutResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        self.wish(&caller, request.rollout, request.actor, Planner::pause).await?;
+        let (caller, terms, request) = Terms::of(request)?;
+        self.wish(&caller, terms, request.rollout, request.actor, Planner::pause).await?;
         Ok(Response::new(api::PauseRolloutResponse {}))
     }
 
@@ -54,9 +66,8 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::ResumeRolloutRequest>,
     ) -> Result<Response<api::ResumeRolloutResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        self.wish(&caller, request.rollout, request.actor, Planner::resume).await?;
+        let (caller, terms, request) = Terms::of(request)?;
+        self.wish(&caller, terms, request.rollout, request.actor, Planner::resume).await?;
         Ok(Response::new(api::ResumeRolloutResponse {}))
     }
 
@@ -64,9 +75,8 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::RetryRolloutRequest>,
     ) -> Result<Response<api::RetryRolloutResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        self.wish(&caller, request.rollout, request.actor, Planner::retry).await?;
+        let (caller, terms, request) = Terms::of(request)?;
+        self.wish(&caller, terms, request.rollout, request.actor, Planner::retry).await?;
         Ok(Response::new(api::RetryRolloutResponse {}))
     }
 
@@ -74,12 +84,11 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::SkipRegionRequest>,
     ) -> Result<Response<api::SkipRegionResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let (caller, terms, request) = Terms::of(request)?;
         let id = rollout_id(request.rollout)?;
-        let region = RegionName::new(request.region).map_err(invalid)?;
+        let region: RegionName = status::id(request.region, "region")?;
         let actor = actor(&caller, request.actor)?;
-        self.0.command(move |planner, _| planner.skip_region(&id, &region, actor.clone())).await?;
+        self.0.wish(terms, move |planner, _| planner.skip_region(&id, &region, actor.clone())).await?;
         Ok(Response::new(api::SkipRegionResponse {}))
     }
 
@@ -87,9 +96,8 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::CancelRolloutRequest>,
     ) -> Result<Response<api::CancelRolloutResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        self.wish(&caller, request.rollout, request.actor, Planner::cancel).await?;
+        let (caller, terms, request) = Terms::of(request)?;
+        self.wish(&caller, terms, request.rollout, request.actor, Planner::cancel).await?;
         Ok(Response::new(api::CancelRolloutResponse {}))
     }
 
@@ -97,16 +105,23 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::InstallPatchesRequest>,
     ) -> Result<Response<api::InstallPatchesResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let mut request = request.into_inner();
-        let name = std::mem::take(&mut request.rollout);
-        let name = if name.is_empty() { format!("install-{}", Uuid::new_v4()) } else { name };
-        let id = rollout_id(name)?;
+        let (caller, terms, mut request) = Terms::of(request)?;
+        let id = rollout_id(match std::mem::take(&mut request.rollout) {
+            // With an idempotency key it comes out the same again.
+            name if name.is_empty() => match terms.seed() {
+                Some(seed) => format!("install-{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, &seed)),
+                None => format!("install-{}", Uuid::new_v4()),
+            },
+            name => name,
+        })?;
         let actor = actor(&caller, request.actor.take())?;
         let wish = install_wish(request)?;
-        self.check_owner(&caller, &wish.vm).await?;
         let asked = id.clone();
-        self.0.command(move |planner, now| planner.install(&asked, &wish, actor.clone(), now)).await?;
+        let install = move |planner: &Planner, now| {
+            check_owner(planner, &caller, &wish.vm)?;
+            planner.install(&asked, &wish, actor.clone(), now)
+        };
+        self.0.wish(terms, install).await?;
         let rollout = id.to_string();
         let not_after = move |planner: &Planner, _| {
             let on_demand = planner.rollouts.get(&id).and_then(|rollout| rollout.on_demand.as_ref());
@@ -120,12 +135,12 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::ApprovePhaseRequest>,
     ) -> Result<Response<api::ApprovePhaseResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let (caller, terms, request) = Terms::of(request)?;
         let id = rollout_id(request.rollout)?;
         let actor = actor(&caller, request.actor)?;
-        let phase = request.phase.checked_sub(1).ok_or_else(|| invalid("phase = 0: phases count from 1"))?;
-        self.0.command(move |planner, _| planner.approve(&id, phase, actor.clone())).await?;
+        let phase =
+            request.phase.checked_sub(1).ok_or_else(|| invalid("phase", "phase = 0: phases count from 1"))?;
+        self.0.wish(terms, move |planner, _| planner.approve(&id, phase, actor.clone())).await?;
         Ok(Response::new(api::ApprovePhaseResponse {}))
     }
 
@@ -133,13 +148,12 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::ChangePolicyRequest>,
     ) -> Result<Response<api::ChangePolicyResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let (caller, terms, request) = Terms::of(request)?;
         let id = rollout_id(request.rollout)?;
         let policy = required::<_, Policy>(request.policy, "policy")?;
         let actor = actor(&caller, request.actor)?;
         let change = move |planner: &Planner, _| planner.change_policy(&id, policy.clone(), actor.clone());
-        self.0.command(change).await?;
+        self.0.wish(terms, change).await?;
         Ok(Response::new(api::ChangePolicyResponse {}))
     }
 
@@ -147,13 +161,12 @@ impl RolloutService for Planning {
         &self,
         request: Request<api::DeclareRhythmRequest>,
     ) -> Result<Response<api::DeclareRhythmResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
+        let (caller, terms, request) = Terms::of(request)?;
         let rhythm =
             request.rhythm.map(|rhythm| required::<_, Rhythm>(Some(rhythm), "rhythm")).transpose()?;
         let actor = actor(&caller, request.actor)?;
         let declare = move |planner: &Planner, _| planner.declare_rhythm(rhythm.clone(), actor.clone());
-        self.0.command(declare).await?;
+        self.0.wish(terms, declare).await?;
         Ok(Response::new(api::DeclareRhythmResponse {}))
     }
 
@@ -176,13 +189,14 @@ impl Planning {
     async fn wish(
         &self,
         caller: &Caller,
+        terms: Terms,
         rollout: String,
         said: Option<wire::Actor>,
         wish: Wish,
     ) -> Result<(), Status> {
         let id = rollout_id(rollout)?;
         let actor = actor(caller, said)?;
-        self.0.command(move |planner, _| wish(planner, &id, actor.clone())).await?;
+        self.0.wish(terms, move |planner, _| wish(planner, &id, actor.clone())).await?;
         Ok(())
     }
 }
@@ -196,33 +210,35 @@ fn install_wish(request: api::InstallPatchesRequest) -> Result<InstallWish, Stat
     let or = |seconds: u32, default| if seconds == 0 { default } else { seconds };
     let within = or(request.within_seconds, DEFAULT_WITHIN_SECONDS);
     if within > LONGEST_WITHIN_SECONDS {
-        return Err(invalid(format!("within_seconds = {within}: at most a week, {LONGEST_WITHIN_SECONDS}")));
+        let sentence = format!("within_seconds = {within}: at most a week, {LONGEST_WITHIN_SECONDS}");
+        return Err(invalid("within_seconds", sentence));
     }
     let longest_work = or(request.maximum_duration_seconds, DEFAULT_WORK_SECONDS);
     let masks = |field: &str, masks: Vec<String>| {
         let masks = masks.into_iter().map(Mask::new).collect::<Result<Vec<_>, _>>();
-        masks.map_err(|error| invalid(format!("{field}: {error}")))
+        masks.map_err(|error| invalid(field, error))
     };
     let classification = |value: i32| {
         let known = wire::Classification::try_from(value).ok().and_then(|known| known.try_into().ok());
         known.ok_or_else(|| {
-            invalid(format!("classifications: {value} is none of Critical, Security and Other"))
+            let sentence = format!("classifications: {value} is none of Critical, Security and Other");
+            invalid("classifications", sentence)
         })
     };
     let classifications = request.classifications.iter().map(|value| classification(*value));
     let classifications = classifications.collect::<Result<Vec<Classification>, _>>()?;
     let urgent = vec![Classification::Critical, Classification::Security];
     let reboot = match wire::RebootSetting::try_from(request.reboot) {
-        Ok(wire::RebootSetting::Unspecified) => RebootSetting::IfRequired,
-        Ok(known) => known.try_into().map_err(|_| invalid("reboot: unknown"))?,
-        Err(_) => return Err(invalid(format!("reboot = {}: unknown", request.reboot))),
+        Ok(wire::RebootSetting::Unspecified) => Some(RebootSetting::IfRequired),
+        known => known.ok().and_then(|known| known.try_into().ok()),
     };
+    let unknown = || invalid("reboot", format!("reboot = {}: unknown", request.reboot));
     Ok(InstallWish {
-        vm: VmId::new(request.vm).map_err(invalid)?,
+        vm: status::id(request.vm, "vm")?,
         classifications: if classifications.is_empty() { urgent } else { classifications },
         include: masks("include", request.include)?,
         exclude: masks("exclude", request.exclude)?,
-        reboot,
+        reboot: reboot.ok_or_else(unknown)?,
         longest_work: Duration::seconds(i64::from(longest_work)),
         within: Duration::seconds(i64::from(within)),
     })

@@ -63,6 +63,7 @@ fn request(install: Install) -> anyhow::Result<api::InstallPatchesRequest> {
         reboot: reboot.into(),
         maximum_duration_seconds: seconds("longest", install.longest)?,
         within_seconds: seconds("within", install.within)?,
+        idempotency_key: install.wish.key.clone(),
         actor: Some(actor(install.wish)),
     })
 }

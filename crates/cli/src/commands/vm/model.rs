@@ -56,7 +56,7 @@ pub(super) async fn change(
 pub(super) async fn remove(servers: &Servers, vm: String, output: Format) -> anyhow::Result<()> {
     VmId::new(vm.clone()).map_err(|error| Failure::usage(error.to_string()).next("nightshift vm list"))?;
     let said = format!("{vm} has left the fleet");
-    let request = api::RemoveVmRequest { vm, seen: None };
+    let request = api::RemoveVmRequest { vm, ..Default::default() };
     let done = clients::fleet(servers).await?.remove_vm(request).await?.into_inner();
     output.answer(&done, said)
 }
@@ -82,7 +82,7 @@ async fn send(
         Some(seen) if *seen == wire => "is as it was",
         Some(_) => "is changed",
     };
-    let request = api::PutVmRequest { vm: Some(wire), seen, any_update_domain };
+    let request = api::PutVmRequest { vm: Some(wire), seen, any_update_domain, ..Default::default() };
     let put = clients::fleet(servers).await?.put_vm(request).await?.into_inner();
     output.answer(&put, format_args!("{} {said}", wished.id))
 }
