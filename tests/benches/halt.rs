@@ -82,7 +82,7 @@ async fn follow(stack: &Stack) -> mpsc::UnboundedReceiver<Event> {
     let (seen, facts) = mpsc::unbounded_channel();
     for region in 0..REGIONS {
         let partition = format!("region.region-{region}");
-        let request = api::ReadEventsRequest { partition, after: 0, follow: true };
+        let request = api::ReadEventsRequest { partition, after: 0, follow: true, from: None };
         let mut console = clients::console(&stack.servers).await.unwrap();
         let mut events = console.read_events(request).await.unwrap().into_inner();
         let seen = seen.clone();

@@ -31,7 +31,12 @@ const DEBIAN: [(&[&str], &str); 12] = [
 ];
 
 /// Programs in Python, each in an environment of its own: its name, and its packages.
-const PYTHON: [(&str, &[&str]); 5] = [
+const PYTHON: [(&str, &[&str]); 6] = [
+    // A consumer of the event stream; a receiver of webhooks that checks their signatures by the convention's own package.
+    (
+        "event-stream",
+        &["nats-py[nkeys]==2.16.0", "protobuf==7.36.2", "grpcio-tools==1.85.1", "standardwebhooks==1.1.0"],
+    ),
     // The first release that knows of patching. What it imports besides was brought along by others in its day.
     (
         "azure-sdk-oldest",

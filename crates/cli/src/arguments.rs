@@ -12,7 +12,7 @@ pub use ahead::{Demo, Forecast, Plan, Simulate};
 pub use fleet::{Feature, Fleet, Health, Model, Region, Report, Vm};
 pub use install::{Class, Install, Reboot};
 pub use installation::{Flags, Servers};
-pub use log::{Audit, Events, Overview};
+pub use log::{Audit, Events, Overview, Webhook};
 pub use own::{Context, Token, Up};
 pub use rollout::{Rhythm, Rollout, Watch, Wish};
 
@@ -93,6 +93,9 @@ pub enum Command {
     /// Read the log.
     #[command(subcommand)]
     Events(Events),
+    /// Receivers that are sent events by HTTP.
+    #[command(subcommand)]
+    Webhook(Webhook),
     /// The rollout that starts by itself every month.
     #[command(subcommand)]
     Rhythm(Rhythm),
@@ -114,6 +117,10 @@ pub enum Command {
     NatsUsers {
         /// Where they are written; nothing that is there is written over.
         folder: PathBuf,
+        /// Also a user who reads the event stream by a durable consumer of this name, and does nothing else; several,
+        /// separated by commas.
+        #[arg(long = "consumer", value_name = "NAME", value_delimiter = ',')]
+        consumers: Vec<crate::nats_users::Consumer>,
     },
     /// Tokens with which people and programs say who they are.
     #[command(subcommand)]

@@ -37,7 +37,7 @@ pub(crate) async fn read(servers: &Servers) -> anyhow::Result<Vec<Record>> {
     let mut records = Vec::new();
     for name in partitions {
         let partition: Partition = name.parse()?;
-        let request = api::ReadEventsRequest { partition: name, after: 0, follow: false };
+        let request = api::ReadEventsRequest { partition: name, after: 0, follow: false, from: None };
         let mut events = console.read_events(request).await?.into_inner();
         while let Some(event) = events.message().await? {
             let envelope = event

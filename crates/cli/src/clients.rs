@@ -13,6 +13,7 @@ use nightshift_protocol::api::v1::lookback_service_client::LookbackServiceClient
 use nightshift_protocol::api::v1::overview_service_client::OverviewServiceClient;
 use nightshift_protocol::api::v1::region_service_client::RegionServiceClient;
 use nightshift_protocol::api::v1::rollout_service_client::RolloutServiceClient;
+use nightshift_protocol::api::v1::webhook_service_client::WebhookServiceClient;
 use nightshift_runtime::access::Bearer;
 use std::time::Duration;
 use tonic::service::interceptor::InterceptedService;
@@ -45,6 +46,12 @@ pub async fn lookback(servers: &Servers) -> anyhow::Result<LookbackServiceClient
     let channel = connect(servers, Setting::Console, &servers.console).await?;
     Ok(LookbackServiceClient::with_interceptor(channel, bearer(servers)?)
         .max_decoding_message_size(LARGEST_RESPONSE))
+}
+
+/// The console's service for webhooks.
+pub async fn webhooks(servers: &Servers) -> anyhow::Result<WebhookServiceClient<Authorized>> {
+    let channel = connect(servers, Setting::Console, &servers.console).await?;
+    Ok(WebhookServiceClient::with_interceptor(channel, bearer(servers)?))
 }
 
 /// The planner's fleet service.

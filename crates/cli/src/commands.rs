@@ -20,3 +20,4 @@ pub(crate) mod simulate;
 pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod vm;
+pub(crate) mod webhook;

@@ -3,8 +3,11 @@
 //!
 //! Users are known by nkeys: the server's configuration holds public keys only.
 
+#[cfg(test)]
+mod catalogue;
+
+use nightshift_domain::ConsumerName;
 use nkeys::KeyPair;
-use std::fmt::Write as _;
 
 /// What every service and every reader may ask of JetStream, to read any partition.
 const READ: [&str; 6] = [
@@ -23,7 +26,7 @@ const TIDY: &str = "$JS.API.CONSUMER.DELETE.*.*";
 /// is neither changed nor emptied by this.
 const MAKE_STREAMS: &str = "$JS.API.STREAM.CREATE.*";
 
-/// What readers need too that keep their place in the stream (durable consumers).
+/// What readers need too that keep a place in the stream, by any name (durable consumers).
 const KEEP_A_PLACE: [&str; 5] = [
     "$JS.ACK.>",
     "$JS.API.INFO",
@@ -72,7 +75,25 @@ pub const USERS: [User; 7] = [
     User { name: REPORTER, writes: &["nightshift.reports.v1.>"], hears: &[] },
 ];
 
-/// Consumers of the event stream.
+/// What a consumer with a name of its own may ask of JetStream: to read any partition by its durable consumer of that name
+/// (`*` stands for a stream, `<name>` for the name) and by none of anybody else's.
+const OWN_PLACE: [&str; 12] = [
+    "$JS.API.INFO",
+    "$JS.API.STREAM.LIST",
+    "$JS.API.STREAM.NAMES",
+    "$JS.API.STREAM.INFO.*",
+    "$JS.API.STREAM.MSG.GET.*",
+    "$JS.API.CONSUMER.CREATE.*.<name>",
+    "$JS.API.CONSUMER.CREATE.*.<name>.>",
+    "$JS.API.CONSUMER.DURABLE.CREATE.*.<name>",
+    "$JS.API.CONSUMER.INFO.*.<name>",
+    "$JS.API.CONSUMER.MSG.NEXT.*.<name>",
+    // To begin again elsewhere.
+    "$JS.API.CONSUMER.DELETE.*.<name>",
+    "$JS.ACK.*.<name>.>",
+];
+
+/// Whoever reads along by consumers of any name.
 const READER: &str = "reader";
 /// Load balancers, hypervisors, monitoring: they report on machines and read nothing (docs/health.md).
 const REPORTER: &str = "reporter";
@@ -97,28 +118,59 @@ impl User {
             }
         };
         let hears: Vec<&str> = self.hears.iter().copied().chain(inbox.as_deref()).collect();
-        format!(
-            "    {{ nkey: {public_key}, permissions: {{ # {}\n        publish: [{}]\n        subscribe: [{}]\n    }} }}\n",
-            self.name,
-            list(&publish),
-            list(&hears)
-        )
+        entry(self.name, public_key, &publish, &hears)
     }
 }
 
-/// A key for each user, and the part of the server's configuration that lets them in.
-pub fn issue() -> anyhow::Result<(Vec<(&'static str, String)>, String)> {
+/// A consumer of the event stream: the name of its user and of its durable consumers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumer(ConsumerName);
+
+impl std::str::FromStr for Consumer {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        // One token of a subject, and of a file name.
+        let name = ConsumerName::new(name).map_err(|error| error.to_string())?;
+        if USERS.iter().any(|user| user.name == name.as_str()) {
+            return Err(format!("consumer \"{name}\" would have the name of another user: choose another"));
+        }
+        Ok(Self(name))
+    }
+}
+
+impl Consumer {
+    fn entry(&self, public_key: &str) -> String {
+        let publish = OWN_PLACE.map(|subject| subject.replace("<name>", self.0.as_str()));
+        entry(self.0.as_str(), public_key, &publish, &[format!("_INBOX_{}.>", self.0)])
+    }
+}
+
+/// A key for each user and for each of these consumers, and the part of the server's configuration that lets them in.
+pub fn issue(consumers: &[Consumer]) -> anyhow::Result<(Vec<(String, String)>, String)> {
     let mut seeds = Vec::new();
     let mut entries = String::new();
     for user in &USERS {
         let key = KeyPair::new_user();
-        let _infallible = write!(entries, "{}", user.entry(&key.public_key()));
-        seeds.push((user.name, key.seed()?));
+        entries += &user.entry(&key.public_key());
+        seeds.push((user.name.to_owned(), key.seed()?));
+    }
+    for consumer in consumers {
+        let key = KeyPair::new_user();
+        entries += &consumer.entry(&key.public_key());
+        seeds.push((consumer.0.to_string(), key.seed()?));
     }
     let head = "# Written by `nightshift nats-users`: include it in nats-server's configuration.\n";
     Ok((seeds, format!("{head}authorization {{ users: [\n{entries}] }}\n")))
 }
 
-fn list(subjects: &[&str]) -> String {
-    subjects.iter().map(|subject| format!("\"{subject}\"")).collect::<Vec<_>>().join(", ")
+fn entry(name: &str, public_key: &str, publish: &[impl AsRef<str>], hears: &[impl AsRef<str>]) -> String {
+    format!(
+        "    {{ nkey: {public_key}, permissions: {{ # {name}\n        publish: [{}]\n        subscribe: [{}]\n    }} }}\n",
+        list(publish),
+        list(hears)
+    )
+}
+
+fn list(subjects: &[impl AsRef<str>]) -> String {
+    subjects.iter().map(|subject| format!("\"{}\"", subject.as_ref())).collect::<Vec<_>>().join(", ")
 }

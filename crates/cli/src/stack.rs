@@ -55,6 +55,8 @@ pub struct Extras {
     pub prometheus: Option<String>,
     /// Whether HTTP is served over TLS, by an authority in the data folder.
     pub tls: bool,
+    /// Receivers that are sent events.
+    pub webhooks: Vec<nightshift_console::Webhook>,
 }
 
 /// All services, running.
@@ -118,7 +120,8 @@ impl Stack {
             listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let url = |index: usize| format!("http://{}", addresses[index]);
         let owners = nightshift_console::Owners { planner: url(1), gateway: url(4), monitor: url(3) };
-        let console = nightshift_console::Settings { owners, tls, ..Default::default() };
+        let console =
+            nightshift_console::Settings { owners, tls, webhooks: extras.webhooks, ..Default::default() };
         let built = [
             ("console", nightshift_console::build_on(base.clone().of("console", console), http).await?),
             (

@@ -102,6 +102,12 @@ identifier!(
 identifier!(
     /// A source of health signals: a probe, a reporter or a query of a policy.
     SourceName, "source");
+identifier!(
+    /// Who reads the event stream and keeps a place in it.
+    ConsumerName, "consumer");
+identifier!(
+    /// A receiver that is sent events by HTTP.
+    WebhookName, "webhook");
 
 #[cfg(test)]
 mod tests {

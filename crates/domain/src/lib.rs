@@ -37,6 +37,9 @@ pub mod topology;
 pub mod window;
 
 pub use event::{Aggregate, Chain, Event, Partition};
-pub use id::{AvailabilitySetId, OrderId, RegionName, RolloutId, SourceName, SubscriptionId, VmId, ZoneName};
+pub use id::{
+    AvailabilitySetId, ConsumerName, OrderId, RegionName, RolloutId, SourceName, SubscriptionId, VmId,
+    WebhookName, ZoneName,
+};
 pub use mind::{Decision, Fact, Follow, Mind, Time};
 pub use refusal::Refusal;

@@ -126,6 +126,9 @@ pub trait EventLog: Send + Sync + 'static {
         after: u64,
     ) -> Result<BoxStream<'static, Result<Recorded, ReadError>>, ReadError>;
 
+    /// The position of the partition's newest event; 0 if it has none.
+    async fn newest(&self, partition: &Partition) -> Result<u64, ReadError>;
+
     /// The partitions that hold at least one event.
     async fn partitions(&self) -> Result<Vec<Partition>, ReadError>;
 }

@@ -115,6 +115,10 @@ impl EventLog for MemoryLog {
         Ok(tail(read, newest, after))
     }
 
+    async fn newest(&self, partition: &Partition) -> Result<u64, ReadError> {
+        Ok(self.state().partitions.get(partition).map_or(0, |records| records.events.len() as u64))
+    }
+
     async fn partitions(&self) -> Result<Vec<Partition>, ReadError> {
         let state = self.state();
         let holds_some = |(_, records): &(&Partition, &Records)| !records.events.is_empty();

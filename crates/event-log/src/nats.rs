@@ -80,6 +80,16 @@ impl EventLog for NatsLog {
         Follower::start(self.0.clone(), follow.clone(), after).await
     }
 
+    async fn newest(&self, partition: &Partition) -> Result<u64, ReadError> {
+        let mut backoff = Backoff::within(self.0.patience);
+        loop {
+            match self.0.newest_from(partition, 0).await {
+                Err(ReadError::Unavailable { .. }) if backoff.wait().await => {}
+                known => return known,
+            }
+        }
+    }
+
     async fn partitions(&self) -> Result<Vec<Partition>, ReadError> {
         let mut backoff = Backoff::within(self.0.patience);
         loop {

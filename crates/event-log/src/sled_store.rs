@@ -228,6 +228,10 @@ impl EventLog for SledLog {
         Ok(tail(read, self.store.durable.watch(&follow.partition), after))
     }
 
+    async fn newest(&self, partition: &Partition) -> Result<u64, ReadError> {
+        Ok(self.store.durable.newest(partition))
+    }
+
     async fn partitions(&self) -> Result<Vec<Partition>, ReadError> {
         Ok(self.store.durable.partitions())
     }

@@ -15,8 +15,7 @@ const TYPE: &str = "nightshift.v1.";
 const SOURCE: &str = "nightshift/";
 const SPEC_VERSION: (&str, &str) = ("ce-specversion", "1.0");
 const CONTENT_TYPE: (&str, &str) = ("ce-datacontenttype", "application/protobuf");
-const PREVIOUS_HASH: &str = "Nightshift-Previous-Hash";
-const COMMAND: &str = "Nightshift-Command";
+const COMMAND: &str = "ce-command";
 
 /// Characters of an idempotency key.
 pub const LONGEST_KEY: usize = 128;
@@ -43,6 +42,10 @@ pub fn source(service: &str) -> String {
 pub fn is_key(text: &str) -> bool {
     (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
+/// Extension attributes of CloudEvents, and the headers in which the first versions had them: readers of those times look
+/// for these alone.
+const PREVIOUS_HASH: (&str, &str) = ("ce-previoushash", "Nightshift-Previous-Hash");
+const TRACEPARENT: (&str, &str) = ("ce-traceparent", "traceparent");
 
 /// An event as it is stored and sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -166,7 +169,7 @@ impl Envelope {
         Self::try_from(envelope)
     }
 
-    /// The attributes as headers of a NATS message whose body is `data`.
+    /// The attributes as headers of a NATS message whose body is `data`, by the binary mode of CloudEvents' NATS binding.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             (SPEC_VERSION.0, SPEC_VERSION.1.to_owned()),
@@ -176,9 +179,12 @@ impl Envelope {
             ("ce-time", self.time.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)),
             ("ce-subject", self.subject.clone()),
             (CONTENT_TYPE.0, CONTENT_TYPE.1.to_owned()),
-            (PREVIOUS_HASH, hex::encode(self.previous_hash)),
+            (PREVIOUS_HASH.0, hex::encode(self.previous_hash)),
+            (PREVIOUS_HASH.1, hex::encode(self.previous_hash)),
         ];
-        headers.extend(self.traceparent.clone().map(|traceparent| ("traceparent", traceparent)));
+        if let Some(traceparent) = &self.traceparent {
+            headers.extend([(TRACEPARENT.0, traceparent.clone()), (TRACEPARENT.1, traceparent.clone())]);
+        }
         headers.extend(self.command.as_ref().map(|command| (COMMAND, command.header())));
         headers
     }
@@ -193,7 +199,10 @@ impl Envelope {
             }
         }
         let time = header("ce-time")?;
-        let previous_hash = header(PREVIOUS_HASH)?;
+        // An event of the first versions has the older name alone.
+        let either = |(name, older): (&str, &str)| get(name).or_else(|| get(older));
+        let missing = || DecodeError::new(PREVIOUS_HASH.0, "missing");
+        let previous_hash = either(PREVIOUS_HASH).ok_or_else(missing)?;
         Ok(Self {
             id: header("ce-id")?,
             source: header("ce-source")?,
@@ -202,7 +211,7 @@ impl Envelope {
                 .parse()
                 .map_err(|_| DecodeError::new("ce-time", format!("\"{time}\" is no moment")))?,
             subject: header("ce-subject")?,
-            traceparent: some_text(get("traceparent")),
+            traceparent: some_text(either(TRACEPARENT)),
             previous_hash: hash_from_hex(&previous_hash)?,
             data,
             command: get(COMMAND).map(|text| Command::from_header(&text)).transpose()?,
@@ -281,7 +290,7 @@ fn hash_from(bytes: &[u8], field: &str) -> Result<Hash, DecodeError> {
 
 fn hash_from_hex(text: &str) -> Result<Hash, DecodeError> {
     let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| DecodeError::new(PREVIOUS_HASH, format!("\"{text}\" is not 64 hexadecimal digits")))
+    bytes.ok_or_else(|| DecodeError::new(PREVIOUS_HASH.0, format!("\"{text}\" is not 64 hexadecimal digits")))
 }
 
 impl From<&Envelope> for wire::Envelope {

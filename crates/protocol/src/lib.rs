@@ -4,6 +4,7 @@ pub mod commands;
 pub mod convert;
 pub mod envelope;
 pub mod json;
+pub mod kinds;
 pub mod renewal;
 
 /// What happened: `nightshift.events`.

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use futures::stream::{Stream, StreamExt as _};
-use nightshift_domain::{Partition, RolloutId, VmId};
+use nightshift_domain::{Partition, RolloutId, Time, VmId};
 use nightshift_event_log::{ReadError, Recorded};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::json::event_json;
@@ -142,20 +142,38 @@ async fn rollout(
     Ok(Json(service::get_rollout(&door.host, caller, id::<RolloutId>(rollout, "rollout")?).await?))
 }
 
-/// A partition as server-sent events, from the beginning or from where the browser's `Last-Event-ID` says.
+/// Where the events begin; at the partition's first if neither is said.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Begin {
+    /// After this position.
+    after: Option<u64>,
+    /// With the first event that was decided at this moment or later.
+    from: Option<Time>,
+}
+
+/// A partition as server-sent events. A browser that connects again says by `Last-Event-ID` where it was, and that counts.
 async fn live_events(
     State(door): State<Door>,
     Path(partition): Path<String>,
+    Query(begin): Query<Begin>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, axum::Error>>>, Refused> {
     let partition: Partition = partition.parse().map_err(|error| invalid("partition", error))?;
-    let after = match headers.get("last-event-id").map(|id| id.to_str().map(str::parse)) {
-        None => 0,
-        Some(Ok(Ok(position))) => position,
-        Some(_) => return Err(invalid("Last-Event-ID", "Last-Event-ID: not a position").into()),
+    let log = door.desk.log;
+    let after = match (headers.get("last-event-id").map(|id| id.to_str().map(str::parse)), begin) {
+        (Some(Ok(Ok(position))), _) => position,
+        (Some(_), _) => return Err(invalid("Last-Event-ID", "Last-Event-ID: not a position").into()),
+        (None, Begin { after: Some(_), from: Some(_) }) => {
+            return Err(invalid("from", "after and from: name one of them").into());
+        }
+        (None, Begin { from: Some(from), .. }) => {
+            let before = events::before(log.clone(), partition.clone(), from).await;
+            before.map_err(|error| unreadable(&error))?
+        }
+        (None, Begin { after, from: None }) => after.unwrap_or(0),
     };
-    let events = events::read(door.desk.log, partition, after, true).await;
-    let events = events.map_err(|error| unreadable(&error))?;
+    let events = events::read(log, partition, after, true).await.map_err(|error| unreadable(&error))?;
     let events = events.map(sse_event).take_until(door.shutdown.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }

@@ -29,9 +29,11 @@ mod verdict;
 mod view;
 mod views;
 mod watch;
+mod webhooks;
 mod wishes;
 
 pub use owners::Owners;
+pub use webhooks::{From as WebhookFrom, Settings as Webhook};
 
 use anyhow::Context as _;
 use desk::Desk;
@@ -63,12 +65,20 @@ pub struct Settings {
     pub host_names: Vec<String>,
     /// Where the services answer that own what people wish.
     pub owners: Owners,
+    /// Receivers that are sent events.
+    pub webhooks: Vec<Webhook>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let http_listen = SocketAddr::from(([127, 0, 0, 1], 7780));
-        Self { http_listen, tls: None, host_names: Vec::new(), owners: Owners::default() }
+        Self {
+            http_listen,
+            tls: None,
+            host_names: Vec::new(),
+            owners: Owners::default(),
+            webhooks: Vec::new(),
+        }
     }
 }
 
@@ -84,13 +94,14 @@ pub async fn build(context: Context<Settings>) -> anyhow::Result<Service> {
 /// The same, with the HTTP socket already bound.
 pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::Result<Service> {
     let mut tasks = JoinSet::new();
-    let spans = Spans::new(&context.clock);
+    let clock = context.clock;
+    let spans = Spans::new(&clock);
     let setup = Setup {
         name: NAME,
         mind: Option::<View>::unwrap_or_default,
         dress: None,
         log: context.log.clone(),
-        clock: context.clock,
+        clock: clock.clone(),
         snapshots: Snapshots::open(&context.data)?,
         shutdown: context.shutdown.clone(),
     };
@@ -98,6 +109,14 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     let owners = Connections::to(&context.settings.owners).context("service.owners")?;
     let arm = arm::Door { host: host.clone(), owners, secure: context.settings.tls.is_some() };
     tasks.spawn(spans.clone().listen(context.signals, context.shutdown.clone()));
+    let webhooks = webhooks::start(
+        &context.settings.webhooks,
+        &context.data.join("webhooks"),
+        &context.log,
+        &clock,
+        &context.shutdown,
+        &mut tasks,
+    )?;
     let desk = Desk::new(Watcher::of(host), context.log, spans);
     let router = http::router(
         arm,
@@ -108,5 +127,5 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
     );
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
     tasks.spawn(serving::serve(http, router, context.settings.tls, context.shutdown.clone()));
-    Ok(Service { routes: service::routes(desk, context.shutdown), tasks })
+    Ok(Service { routes: service::routes(desk, webhooks, context.shutdown), tasks })
 }

@@ -5,6 +5,7 @@ use crate::desk::grpc::Looks;
 use crate::search::Filter;
 use crate::view::View;
 use crate::watch::{Position, watch};
+use crate::webhooks::{WebhookDoor, Webhooks};
 use crate::{events, views};
 use futures::stream::{BoxStream, StreamExt as _};
 use nightshift_domain::explain::explain;
@@ -15,6 +16,8 @@ use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::console_service_server::{ConsoleService, ConsoleServiceServer};
 use nightshift_protocol::api::v1::lookback_service_server::LookbackServiceServer;
 use nightshift_protocol::api::v1::overview_service_server::OverviewServiceServer;
+use nightshift_protocol::api::v1::webhook_service_server::WebhookServiceServer;
+use nightshift_protocol::convert::time;
 use nightshift_runtime::access::Caller;
 use nightshift_runtime::status::{id, invalid, refused, unreadable};
 use nightshift_runtime::{Host, Page};
@@ -30,12 +33,13 @@ const MOST: usize = 1_000;
 /// Rollouts of one page: each names every region, and every VM that did not end well.
 const MOST_ROLLOUTS: usize = 100;
 
-pub(crate) fn routes(desk: Desk, shutdown: CancellationToken) -> Routes {
+pub(crate) fn routes(desk: Desk, webhooks: Webhooks, shutdown: CancellationToken) -> Routes {
     let (host, log) = (desk.watcher.host.clone(), desk.log.clone());
     let looks = Looks { desk, shutdown: shutdown.clone() };
     Routes::new(ConsoleServiceServer::new(Console { host, log, shutdown }))
         .add_service(OverviewServiceServer::new(looks.clone()))
         .add_service(LookbackServiceServer::new(looks))
+        .add_service(WebhookServiceServer::new(WebhookDoor(webhooks)))
 }
 
 struct Console {
@@ -102,7 +106,18 @@ impl ConsoleService for Console {
         let request = request.into_inner();
         let partition: Partition = request.partition.parse().map_err(|error| invalid("partition", error))?;
         let log = self.log.clone();
-        let events = events::read(log, partition, request.after, request.follow).await;
+        let after = match request.from {
+            None => request.after,
+            Some(_) if request.after > 0 => {
+                return Err(invalid("from", "after and from: name one of them"));
+            }
+            from => {
+                let from = time(from, "from").map_err(|error| invalid("from", error))?;
+                let before = events::before(log.clone(), partition.clone(), from).await;
+                before.map_err(|error| unreadable(&error))?
+            }
+        };
+        let events = events::read(log, partition, after, request.follow).await;
         let events = events.map_err(|error| unreadable(&error))?;
         let ended = self.shutdown.clone().cancelled_owned();
         Ok(Response::new(

@@ -239,7 +239,7 @@ async fn who_wished_something_is_who_the_token_says() {
         tokio::task::yield_now().await;
     }
     let mut console = clients::console(&servers).await.unwrap();
-    let read = api::ReadEventsRequest { partition: "rollout".into(), after: 0, follow: true };
+    let read = api::ReadEventsRequest { partition: "rollout".into(), after: 0, follow: true, from: None };
     let first = console.read_events(read).await.unwrap().into_inner().message().await.unwrap().unwrap();
     let envelope = nightshift_protocol::envelope::Envelope::try_from(first.envelope.unwrap()).unwrap();
     let event = envelope.fact().unwrap().event;

@@ -2,18 +2,12 @@
 
 use nightshift_cli::stack::{Extras, Listen, Stack};
 use nightshift_cli::{clients, fleet_file};
+use nightshift_protocol::api::v1 as api;
 use nightshift_runtime::Clock;
 use serde_json::{Value, json};
 
 pub const SUBSCRIPTION: &str = "11111111-2222-3333-4444-555555555555";
-/// Regions, and nothing in them. Their night is all day but for the hour that has just passed, so that a test can be run at any
-/// hour.
-fn regions() -> String {
-    let amsterdam = chrono::Utc::now().with_timezone(&chrono_tz::Europe::Amsterdam);
-    let hour = |hours: i64| (amsterdam + chrono::Duration::hours(hours)).format("%H:00");
-    format!("window = {{ start = \"{}\", end = \"{}\" }}\n{REGIONS}", hour(-2), hour(-3))
-}
-
+/// Regions, and nothing in them.
 const REGIONS: &str = r#"
     [[region]]
     name = "westeurope"
@@ -73,7 +67,7 @@ impl Door {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let stack = Stack::start_with(data, Clock::system(), Listen::free(), extras).await.unwrap();
-        let declared = fleet_file::parse(&regions()).unwrap().request();
+        let declared = regions();
         clients::fleet(&stack.servers).await.unwrap().declare_fleet(declared).await.unwrap();
         let client = client(&stack);
         let door = Self { folder, stack, client };
@@ -152,6 +146,15 @@ impl Door {
         let scheme = if self.stack.http_authority.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{path}", self.stack.http)
     }
+}
+
+/// The declaration of the regions, to which a test may add machines. Their night is all day but for an hour that is over, so
+/// that a test can be run at any hour.
+pub fn regions() -> api::DeclareFleetRequest {
+    let amsterdam = chrono::Utc::now().with_timezone(&chrono_tz::Europe::Amsterdam);
+    let hour = |hours: i64| (amsterdam + chrono::Duration::hours(hours)).format("%H:00");
+    let window = format!("window = {{ start = \"{}\", end = \"{}\" }}", hour(-2), hour(-3));
+    fleet_file::parse(&format!("{window}\n{REGIONS}")).unwrap().request()
 }
 
 /// A client with the admin's token.

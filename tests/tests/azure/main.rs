@@ -10,6 +10,7 @@ mod access;
 mod az;
 mod contract;
 mod door;
+mod paging;
 mod refusals;
 mod rest;
 mod sdk;

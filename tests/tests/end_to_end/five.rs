@@ -15,6 +15,7 @@ pub struct Five {
     services: Vec<Service>,
     pub servers: Servers,
     pub agents: SocketAddr,
+    pub http: SocketAddr,
 }
 
 struct Service {
@@ -27,6 +28,11 @@ struct Service {
 impl Five {
     /// Each with the NATS user whose key is in this folder.
     pub fn start(folder: &Path, nats: &str, users: &Path) -> Self {
+        Self::start_with(folder, nats, users, "")
+    }
+
+    /// The same; the console is told more.
+    pub fn start_with(folder: &Path, nats: &str, users: &Path, console: &str) -> Self {
         // One issuer, whose public keys all of them have.
         let issuer = Issuer::open(folder).unwrap();
         let keys = folder.join("keys.json");
@@ -40,7 +46,11 @@ impl Five {
             let own = match name {
                 "agent-gateway" => format!("[service]\nagents_listen = \"{}\"\n", at(5)),
                 "console" => {
-                    format!("[service]\nhttp_listen = \"{}\"\nowners.planner = \"http://{}\"\n", at(6), at(1))
+                    let (http, planner, gateway) = (at(6), at(1), at(4));
+                    format!(
+                        "[service]\nhttp_listen = \"{http}\"\nowners.planner = \"http://{planner}\"\n\
+                         owners.gateway = \"http://{gateway}\"\n{console}"
+                    )
                 }
                 _ => String::new(),
             };
@@ -69,7 +79,7 @@ impl Five {
             token_file: Some(token_file),
             ..Servers::default()
         };
-        Self { services: services.collect(), servers, agents: at(5) }
+        Self { services: services.collect(), servers, agents: at(5), http: at(6) }
     }
 
     /// Waits until every service answers.

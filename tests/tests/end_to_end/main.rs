@@ -8,9 +8,13 @@
 )]
 
 mod assess;
+mod consumers;
 mod demo;
 mod five;
 mod health;
 mod identity;
 mod nats_users;
+mod operation;
 mod real_run;
+mod replay;
+mod webhooks;

@@ -23,6 +23,9 @@ pub enum Events {
         /// Events after this position (of each partition).
         #[arg(long, default_value_t = 0)]
         after: u64,
+        /// Instead: events that were decided at this moment or later (RFC 3339).
+        #[arg(long, conflicts_with = "after")]
+        from: Option<DateTime<Utc>>,
     },
     /// Which partitions the log has.
     Partitions,
@@ -49,4 +52,16 @@ pub struct Audit {
     /// Have the console audit its log, instead of reading all of it from there: for a look, not for a proof.
     #[arg(long, conflicts_with = "file")]
     pub remote: bool,
+}
+
+/// `nightshift webhook …`
+#[derive(Debug, Subcommand)]
+pub enum Webhook {
+    /// All of them: how far each is, and what it does not take.
+    List,
+    /// Try again at once what a receiver did not take, also one that said that it is gone.
+    Retry {
+        /// The webhook.
+        webhook: String,
+    },
 }

@@ -26,6 +26,9 @@ pub struct Up {
     /// Where agents connect, if not at port 7709 of the address.
     #[arg(long)]
     pub agents_listen: Option<SocketAddr>,
+    /// Receivers that are sent events by HTTP, as `[[webhooks]]` of this file (TOML) says: docs/events.md.
+    #[arg(long, value_name = "FILE")]
+    pub webhooks: Option<PathBuf>,
 }
 
 /// `nightshift token …`

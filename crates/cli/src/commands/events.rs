@@ -6,20 +6,21 @@ use crate::output::{Format, print, remark};
 use crate::{clients, exit};
 use futures::stream::{SelectAll, StreamExt as _};
 use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::convert::timestamp;
 use nightshift_protocol::envelope::Envelope;
 use nightshift_protocol::json::event_json;
 use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) async fn run(command: Events, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
-    let (partition, no_follow, after) = match command {
+    let (partition, no_follow, after, from) = match command {
         Events::Export { file } => return export(&file, servers, output).await,
         Events::Partitions => {
             let partitions = partitions(&mut clients::console(servers).await?).await?;
             output.answer(&partitions, partitions.join("\n"))?;
             return Ok(exit::DONE);
         }
-        Events::Tail { partition, no_follow, after } => (partition, no_follow, after),
+        Events::Tail { partition, no_follow, after, from } => (partition, no_follow, after, from),
     };
     let mut console = clients::console(servers).await?;
     let partitions = match partition {
@@ -28,7 +29,8 @@ pub(crate) async fn run(command: Events, servers: &Servers, output: Format) -> a
     };
     let mut all = SelectAll::new();
     for partition in partitions {
-        let request = api::ReadEventsRequest { partition, after, follow: !no_follow };
+        let request =
+            api::ReadEventsRequest { partition, after, follow: !no_follow, from: from.map(timestamp) };
         all.push(console.read_events(request).await?.into_inner());
     }
     while let Some(event) = all.next().await {

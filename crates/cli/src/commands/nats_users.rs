@@ -1,7 +1,8 @@
 //! `nightshift nats-users`
 
+use crate::exit;
+use crate::nats_users::{self, Consumer};
 use crate::output::{Format, print};
-use crate::{exit, nats_users};
 use anyhow::Context as _;
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -13,14 +14,14 @@ use std::process::ExitCode;
 /// The file that nats-server's configuration includes.
 const CONFIGURATION: &str = "users.conf";
 
-pub(crate) fn run(folder: &Path, output: Format) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(folder: &Path, consumers: &[Consumer], output: Format) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let (seeds, configuration) = nats_users::issue()?;
+    let (seeds, configuration) = nats_users::issue(consumers)?;
     for (name, seed) in &seeds {
         keep(&folder.join(format!("{name}.nk")), 0o600, seed)?;
     }
     keep(&folder.join(CONFIGURATION), 0o644, &configuration)?;
-    let names: Vec<&str> = seeds.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = seeds.iter().map(|(name, _)| name.as_str()).collect();
     if output.is_for_programs() {
         output.print(&json!({ "folder": folder, "configuration": CONFIGURATION, "users": names }))?;
     } else {

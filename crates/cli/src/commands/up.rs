@@ -1,18 +1,30 @@
 //! `nightshift up`
 
 use crate::arguments::Up;
+use crate::fleet_file::Source;
 use crate::output::print;
 use crate::stack::{ADMIN_TOKEN, Extras, Listen, Stack};
 use crate::{clients, exit, fleet_file, installation};
+use nightshift_console::Webhook;
 use nightshift_runtime::{Clock, config, lifecycle, telemetry};
+use serde::Deserialize;
+use std::path::Path;
 use std::process::ExitCode;
+
+/// What `--webhooks` names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebhookFile {
+    webhooks: Vec<Webhook>,
+}
 
 pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     let fleet = up.fleet.as_deref().map(fleet_file::read).transpose()?;
     let _telemetry = telemetry::start("nightshift", &config::Telemetry::default())?;
     let mut listen = Listen::usual(up.address);
     listen.agents = up.agents_listen.unwrap_or(listen.agents);
-    let extras = Extras { tls: up.tls, ..Extras::default() };
+    let webhooks = up.webhooks.as_deref().map(read_webhooks).transpose()?.unwrap_or_default();
+    let extras = Extras { tls: up.tls, webhooks, ..Extras::default() };
     let stack = Stack::start_with(up.data.clone(), Clock::system(), listen, extras).await?;
     installation::leave_here(&up.data, &stack.servers)?;
     if let Some(fleet) = fleet {
@@ -41,4 +53,9 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     tokio::spawn(lifecycle::end_on_signal(stack.shutdown.clone()));
     stack.ended().await?;
     Ok(exit::DONE)
+}
+
+fn read_webhooks(path: &Path) -> anyhow::Result<Vec<Webhook>> {
+    let file: WebhookFile = Source::read(path)?.parse()?;
+    Ok(file.webhooks)
 }

@@ -65,7 +65,9 @@ impl Recorder {
 
     fn owner(&self, service: &str) -> &str {
         match service {
-            "ConsoleService" | "OverviewService" | "LookbackService" => &self.servers.console,
+            "ConsoleService" | "OverviewService" | "LookbackService" | "WebhookService" => {
+                &self.servers.console
+            }
             "FleetService" | "RolloutService" => &self.servers.planner,
             "RegionService" => &self.servers.coordinators[0],
             "HealthService" => &self.servers.health,

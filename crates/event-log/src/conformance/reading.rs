@@ -10,6 +10,7 @@ pub(super) async fn order(log: Log) -> Outcome {
     let partition = Partition::Fleet;
     let mut pen = Pen::for_event(&log, &partition, &sample::fleet_event(0)?);
     let mut written = Vec::new();
+    ensure!(log.newest(&partition).await? == 0, "a partition without events has a newest one");
     for round in 0..5 {
         let events =
             (0..=round).map(|n| sample::fleet_event(10 * round + n)).collect::<Result<Vec<_>, _>>()?;
@@ -19,6 +20,8 @@ pub(super) async fn order(log: Log) -> Outcome {
         ensure!(heads.len() == 1, "{} heads for one write", heads.len());
         pen.head = heads[0];
         ensure!(pen.head.position == written.len() as u64, "head {:?} after {}", pen.head, written.len());
+        let newest = log.newest(&partition).await?;
+        ensure!(newest == pen.head.position, "newest {newest}, head {:?}", pen.head);
     }
     let events = read_all(&log, &Follow::all(partition)).await?;
     let expected: Vec<u64> = (1..=written.len() as u64).collect();

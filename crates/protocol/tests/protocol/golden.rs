@@ -81,6 +81,31 @@ fn no_golden_file_is_left_unread() {
     assert_eq!(there, expected);
 }
 
+/// What an older reader makes of a newer event: fields that it does not know, wherever they stand, are passed over.
+#[test]
+fn a_field_that_is_not_known_here_is_passed_over() {
+    // Field 500,000, the text "new".
+    let unknown = [0x82, 0x91, 0xf4, 0x01, 3, b'n', b'e', b'w'];
+    for envelope in sealed() {
+        let known = envelope.fact().unwrap();
+        let beside = [&envelope.data[..], &unknown].concat();
+        // The event is one field, whose length stands before it.
+        let mut rest = &envelope.data[..];
+        let key = prost::encoding::decode_varint(&mut rest).unwrap();
+        prost::encoding::decode_varint(&mut rest).unwrap();
+        let mut within = Vec::new();
+        prost::encoding::encode_varint(key, &mut within);
+        prost::encoding::encode_varint((rest.len() + unknown.len()) as u64, &mut within);
+        within.extend([rest, &unknown].concat());
+        for data in [beside, within] {
+            assert_ne!(data, envelope.data);
+            let newer = Envelope { data, ..envelope.clone() };
+            assert_eq!(newer.fact().unwrap(), known, "{}", envelope.event_type);
+            assert_eq!(newer.headers(), envelope.headers());
+        }
+    }
+}
+
 fn bless(named: &[(String, &Envelope)]) {
     fs::create_dir_all(folder()).unwrap();
     for (name, envelope) in named {

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is tests")]
 
-mod descriptors;
 mod examples;
 mod golden;
 mod random;

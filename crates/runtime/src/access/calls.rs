@@ -52,6 +52,8 @@ const CALLS: &[(&str, Role, Reach)] = &[
     ("LookbackService/ListReportRows", Reader, All),
     ("LookbackService/GetCompliance", Reader, All),
     ("LookbackService/Audit", Reader, All),
+    ("WebhookService/ListWebhooks", Reader, All),
+    ("WebhookService/RetryWebhook", Operator, All),
     ("FleetService/DeclareFleet", Admin, All),
     ("FleetService/PutVm", Operator, Own),
     ("FleetService/RemoveVm", Operator, Own),

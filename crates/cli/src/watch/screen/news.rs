@@ -38,7 +38,8 @@ async fn read(
     after: &mut u64,
     sender: &mpsc::Sender<News>,
 ) -> anyhow::Result<()> {
-    let request = api::ReadEventsRequest { partition: "rollout".to_owned(), after: *after, follow: true };
+    let request =
+        api::ReadEventsRequest { partition: "rollout".to_owned(), after: *after, follow: true, from: None };
     let mut events = clients::console(servers).await?.read_events(request).await?.into_inner();
     sender.send(News::LogOpen).await?;
     while let Some(event) = events.message().await? {
