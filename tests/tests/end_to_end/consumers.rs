@@ -153,10 +153,13 @@ async fn start_rollout(servers: &Servers) {
         rollout: "november".into(),
         policy: Some((&Policy::default()).into()),
         actor: Some(actor),
+        ..Default::default()
     };
     clients::rollouts(servers).await.unwrap().start_rollout(request).await.unwrap();
-    let token =
-        api::IssueEnrolmentTokensRequest { vms: vec!["vm-1-0".into(), "vm-1-1".into()], ttl_seconds: 0 };
+    let token = api::IssueEnrolmentTokensRequest {
+        vms: vec!["vm-1-0".into(), "vm-1-1".into()],
+        ..Default::default()
+    };
     clients::agents(servers).await.unwrap().issue_enrolment_tokens(token).await.unwrap();
 }
 
@@ -175,7 +178,7 @@ async fn log(servers: &Servers) -> Vec<Row> {
 
 async fn read(servers: &Servers) -> Vec<Row> {
     let mut console = clients::console(servers).await.unwrap();
-    let listed = console.list_partitions(api::ListPartitionsRequest {}).await.unwrap().into_inner();
+    let listed = console.list_partitions(api::ListPartitionsRequest::default()).await.unwrap().into_inner();
     let mut rows = Vec::new();
     for partition in listed.partitions {
         let stream = format!("nightshift_{}", partition.replace('.', "_"));

@@ -174,7 +174,7 @@ async fn remove(servers: &Servers, vm: &str) {
 /// The log: partition, and the event as it is sent.
 async fn log(servers: &Servers) -> Vec<(String, Value)> {
     let mut console = clients::console(servers).await.unwrap();
-    let listed = console.list_partitions(api::ListPartitionsRequest {}).await.unwrap().into_inner();
+    let listed = console.list_partitions(api::ListPartitionsRequest::default()).await.unwrap().into_inner();
     let mut events = Vec::new();
     for partition in listed.partitions {
         let request =

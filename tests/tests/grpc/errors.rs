@@ -101,7 +101,7 @@ async fn every_service_says_to_programs_what_was_wrong() {
 async fn a_stream_ends_with_its_callers_deadline_and_the_service_says_so() {
     let world = World::new().await;
     let mut console = clients::console(&world.stack.servers).await.unwrap();
-    let read = api::ReadEventsRequest { partition: "rollout".into(), after: 0, follow: true };
+    let read = api::ReadEventsRequest { partition: "rollout".into(), after: 0, follow: true, from: None };
     let mut request = Request::new(read);
     request.metadata_mut().insert("grpc-timeout", "500m".parse().unwrap());
     let mut events = console.read_events(request).await.unwrap().into_inner();

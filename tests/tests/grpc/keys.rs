@@ -10,7 +10,7 @@ use tonic_types::StatusExt as _;
 
 /// How many events the partition has.
 async fn events(world: &World, partition: Partition) -> usize {
-    let request = api::ReadEventsRequest { partition: partition.to_string(), after: 0, follow: false };
+    let request = api::ReadEventsRequest { partition: partition.to_string(), after: 0, ..Default::default() };
     let mut console = clients::console(&world.stack.servers).await.unwrap();
     let mut events = console.read_events(request).await.unwrap().into_inner();
     let mut count = 0;

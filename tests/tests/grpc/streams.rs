@@ -71,7 +71,8 @@ async fn a_watch_goes_on_where_it_was_across_a_restart() {
 async fn events_go_on_after_a_position_across_a_restart() {
     let world = World::new().await;
     start(&world).await;
-    let read = |after, follow| api::ReadEventsRequest { partition: "fleet".into(), after, follow };
+    let read =
+        |after, follow| api::ReadEventsRequest { partition: "fleet".into(), after, follow, from: None };
     let mut console = clients::console(&world.stack.servers).await.unwrap();
     let mut all = Vec::new();
     let mut events = console.read_events(read(0, false)).await.unwrap().into_inner();
@@ -100,7 +101,7 @@ async fn a_stream_ends_with_the_token_that_opened_it() {
     let mut servers = world.stack.servers.clone();
     (servers.token_file, servers.token) = (None, Some(world.token(Role::Reader, Duration::from_secs(4))));
     let mut console = clients::console(&servers).await.unwrap();
-    let read = api::ReadEventsRequest { partition: "rollout".into(), after: 0, follow: true };
+    let read = api::ReadEventsRequest { partition: "rollout".into(), after: 0, follow: true, from: None };
     let mut events = console.read_events(read).await.unwrap().into_inner();
     let ended = async {
         loop {
