@@ -12,7 +12,7 @@ const NPM: [(&str, &str); 3] =
     [("@bufbuild/buf", "1.75.0"), ("playwright-core", "1.65.1"), ("axe-core", "4.14.1")];
 /// What the tests and this program run, each with the package of Debian that brings it. The rest of it is in every
 /// Debian (dpkg, mount, util-linux).
-const DEBIAN: [(&[&str], &str); 11] = [
+const DEBIAN: [(&[&str], &str); 12] = [
     // The page is looked at in it, as an operator would.
     (&["chromium", "--version"], "chromium"),
     (&["test", "-e", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"], "fonts-dejavu-core"),
@@ -21,6 +21,8 @@ const DEBIAN: [(&[&str], &str); 11] = [
     (&["zypper", "--version"], "zypper"),
     (&["createrepo_c", "--version"], "createrepo-c"),
     (&["dpkg-scanpackages", "--version"], "dpkg-dev"),
+    // The manual pages of the command line are read by it.
+    (&["man", "--version"], "man-db"),
     (&["python3", "-m", "pip", "--version"], "python3-pip"),
     (&["rpmbuild", "--version"], "rpm"),
     (&["systemd-analyze", "--version"], "systemd"),

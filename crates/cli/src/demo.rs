@@ -5,10 +5,11 @@ mod report;
 pub mod simulated;
 
 use crate::arguments::Demo;
+use crate::clients;
 use crate::exit;
-use crate::live::{self, Live};
+use crate::output::Format;
 use crate::stack::Stack;
-use crate::{clients, commands};
+use crate::watch::Bars;
 use nightshift_domain::policy::Policy;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1 as wire;
@@ -21,21 +22,17 @@ use std::time::Instant;
 const ROLLOUT: &str = "monthly";
 
 /// Shows a rollout and says how it ended.
-pub(crate) async fn run(demo: Demo, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(demo: Demo, output: Format) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let folder = Folder::new(demo.data.clone())?;
-    let mut live = Live::for_output(json);
+    let mut bars = Bars::for_output(output);
     let report = if demo.real {
-        real::run(folder.path.clone(), &mut live).await?
+        real::run(folder.path.clone(), &mut bars).await?
     } else {
-        simulated::run(&demo, folder.path.clone(), &mut live).await?
+        simulated::run(&demo, folder.path.clone(), &mut bars).await?
     };
-    if json {
-        commands::print_json(&report)?
-    } else {
-        commands::print(&report)?
-    }
-    if !json {
+    output.answer(&report, &report)?;
+    if !output.is_for_programs() {
         eprintln!("\n{} s on this clock", began.elapsed().as_secs());
     }
     Ok(exit_code(&report, demo.bad_patch.is_some()))
@@ -53,7 +50,7 @@ fn exit_code(report: &Report, halt_wanted: bool) -> ExitCode {
 }
 
 /// Starts the rollout, follows it to its end, and lets the auditor read the log.
-async fn roll_out(stack: &Stack, policy: &Policy, live: &mut Live) -> anyhow::Result<Report> {
+async fn roll_out(stack: &Stack, policy: &Policy, bars: &mut Bars) -> anyhow::Result<Report> {
     let actor = wire::Actor { name: "demo".into(), reason: "monthly patches".into() };
     let request = api::StartRolloutRequest {
         rollout: ROLLOUT.into(),
@@ -62,7 +59,7 @@ async fn roll_out(stack: &Stack, policy: &Policy, live: &mut Live) -> anyhow::Re
         ..Default::default()
     };
     clients::rollouts(&stack.servers).await?.start_rollout(request).await?;
-    let last = live::watch(&stack.servers, ROLLOUT.into(), live).await?;
+    let last = bars.watch(&stack.servers, ROLLOUT.into()).await?;
     let audit = crate::audit::run(&stack.servers).await?;
     Ok(Report::new(last, audit))
 }

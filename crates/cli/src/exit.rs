@@ -1,30 +1,92 @@
-//! Exit codes, stable for scripts. 2 is the command line's own (clap).
+//! Exit codes, stable for scripts, and what the command line says of an error.
 
+use crate::advice;
+use crate::color::{Tone, paint};
+use crate::failure::Failure;
+use crate::fleet_file::Mistake;
+use std::fmt::Write as _;
 use std::process::ExitCode;
+use tonic::{Code, Status};
 
 /// Done, and as it should be.
 pub const DONE: ExitCode = ExitCode::SUCCESS;
 /// It could not be done; standard error says why.
 pub const FAILED: u8 = 1;
+/// The command line, or a file that it names, is wrong. clap's own code.
+pub const USAGE: u8 = 2;
 /// A rollout halted that was to complete.
 pub const HALTED: u8 = 3;
 /// The auditor found a safety rule broken.
 pub const VIOLATED: u8 = 4;
 /// The installation does not answer.
 pub const UNREACHABLE: u8 = 5;
+/// A rule, or the state of things, stands against it.
+pub const REFUSED: u8 = 6;
+/// What was named does not exist.
+pub const NOT_FOUND: u8 = 7;
+/// The token is missing, not believed, or does not grant this.
+pub const NOT_ALLOWED: u8 = 8;
+/// A rollout ended otherwise than by completing or halting: cancelled, or its deadline was over.
+pub const ENDED: u8 = 9;
+
+/// What `--help` says of them.
+pub const HELP: &str = "Exit codes:
+  0  done, and as it should be
+  1  it could not be done; standard error says why
+  2  the command line, or a file that it names, is wrong
+  3  a rollout halted that was to complete
+  4  a safety rule was broken (audit, simulate, demo)
+  5  the installation does not answer
+  6  refused: a rule, or the state of things, stands against it
+  7  what was named does not exist
+  8  not allowed: the token is missing, not believed, or does not grant this
+  9  a watched rollout was cancelled, or its deadline was over";
 
 /// The code for an error.
-pub fn of_error(error: &anyhow::Error) -> ExitCode {
-    let unreachable = error.chain().any(|cause| {
-        let refused = cause.downcast_ref::<tonic::Status>();
-        cause.is::<tonic::transport::Error>() || refused.is_some_and(|s| s.code() == tonic::Code::Unavailable)
-    });
-    ExitCode::from(if unreachable { UNREACHABLE } else { FAILED })
+pub fn of_error(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return failure.code();
+        }
+        if let Some(status) = cause.downcast_ref::<Status>() {
+            return of_status(status);
+        }
+        if cause.is::<Mistake>() {
+            return USAGE;
+        }
+        if cause.is::<tonic::transport::Error>() {
+            return UNREACHABLE;
+        }
+    }
+    FAILED
 }
 
-/// An error as a person reads it: of a service's refusal, the sentence alone.
-pub fn sentence(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<tonic::Status>() {
+/// The code for what a service answered.
+pub fn of_status(status: &Status) -> u8 {
+    match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded => UNREACHABLE,
+        Code::NotFound => NOT_FOUND,
+        Code::Unauthenticated | Code::PermissionDenied => NOT_ALLOWED,
+        Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted | Code::OutOfRange => REFUSED,
+        // A rule has a code of its own; what has none could not be read.
+        Code::InvalidArgument if advice::code_word(status.message()).is_some() => REFUSED,
+        Code::InvalidArgument => USAGE,
+        _ => FAILED,
+    }
+}
+
+/// An error as a person reads it: what was wrong (of a service's refusal, the sentence alone), and what to do next.
+pub fn words(error: &anyhow::Error) -> String {
+    let mut words = format!("{} {}", paint(Tone::Bad, "nightshift:"), sentence(error));
+    for next in advice::next(error) {
+        // Writing to a String cannot fail.
+        let _ = write!(words, "\n  {} {next}", paint(Tone::Dim, "next:"));
+    }
+    words
+}
+
+fn sentence(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Status>() {
         Some(status) if !status.message().is_empty() => status.message().to_owned(),
         _ => format!("{error:#}"),
     }

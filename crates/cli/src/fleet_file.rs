@@ -8,10 +8,14 @@ mod shipped;
 mod source;
 #[cfg(test)]
 mod tests;
+mod vm;
 
 pub use shipped::SHIPPED;
 pub use source::Mistake;
 pub(crate) use source::Source;
+#[cfg(test)]
+pub(crate) use vm::parse as parse_vm;
+pub(crate) use vm::read as read_vm;
 
 use anyhow::Context as _;
 use entries::{FleetEntries, SubscriptionEntry};

@@ -59,19 +59,9 @@ impl RealFleet {
     /// `agent` is a program with its first arguments that is the agent, such as `nightshift agent`.
     pub fn prepare(folder: &Path, agent: &[&str]) -> anyhow::Result<Self> {
         let images = Images::prepare(folder)?;
-        let bin = agent.first().and_then(|program| Path::new(program).parent());
-        let bin = bin.context("the agent's program has no folder")?.to_owned();
-        let command: Vec<String> =
-            agent.iter().chain(&["run", "--config", AGENT_CONFIG]).map(ToString::to_string).collect();
         let mut machines = BTreeMap::new();
         for (_, name, _, manager) in MACHINES {
-            let machine = Machine::create(
-                &folder.join(name),
-                name,
-                images.of(manager),
-                std::slice::from_ref(&bin),
-                command.clone(),
-            )?;
+            let machine = create(folder, name, images.of(manager), agent)?;
             if name != FAILS {
                 machine.write("/etc/fx-fail-ok", "")?;
             }
@@ -86,6 +76,14 @@ impl RealFleet {
             machines.insert(VmId::new(name)?, machine);
         }
         Ok(Self { machines })
+    }
+
+    /// The same of one machine, with apt, that is declared by somebody else.
+    pub fn prepare_one(folder: &Path, agent: &[&str], vm: VmId) -> anyhow::Result<Self> {
+        let repository = AptRepository::build(&folder.join("repository"))?;
+        let image = Image::prepare(&folder.join("image"), &repository)?;
+        let machine = create(folder, vm.as_str(), &image, agent)?;
+        Ok(Self { machines: BTreeMap::from([(vm, machine)]) })
     }
 
     /// What the planner is told of them.
@@ -126,6 +124,11 @@ impl RealFleet {
     /// Declares the fleet, gives each machine its token, and turns all on.
     pub async fn go_live(&mut self, servers: &Servers, agents: SocketAddr) -> anyhow::Result<()> {
         clients::fleet(servers).await?.declare_fleet(Self::declared()?.request()).await?;
+        self.power_on(servers, agents).await
+    }
+
+    /// Gives each machine its token, turns all on, and waits until their agents have connected.
+    pub async fn power_on(&mut self, servers: &Servers, agents: SocketAddr) -> anyhow::Result<()> {
         let order_keys = enrolment::order_keys(servers).await?;
         for issued in enrolment::tokens(servers, self.machines.keys()).await? {
             let vm = VmId::new(issued.vm)?;
@@ -162,6 +165,14 @@ impl RealFleet {
         };
         self.machines.iter().map(report).collect()
     }
+}
+
+/// A machine whose agent is this program with these first arguments.
+fn create(folder: &Path, name: &str, image: &Image, agent: &[&str]) -> anyhow::Result<Machine> {
+    let bin = agent.first().and_then(|program| Path::new(program).parent());
+    let bin = bin.context("the agent's program has no folder")?.to_owned();
+    let command = agent.iter().chain(&["run", "--config", AGENT_CONFIG]).map(ToString::to_string).collect();
+    Machine::create(&folder.join(name), name, image, &[bin], command)
 }
 
 /// What machines of each kind begin with.

@@ -157,7 +157,7 @@ impl Stack {
             gateway: url(4),
             health: url(3),
             token_file: Some(token_file),
-            token: None,
+            ..Servers::default()
         };
         Ok(Self { issuer, http_authority, servers, agents: agents_at, http: http_at, shutdown, services })
     }

@@ -1,5 +1,7 @@
-//! A rollout in plain text.
+//! A rollout in words.
 
+use crate::color::{Tone, paint};
+use crate::times;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1 as wire;
 use std::fmt::Write as _;
@@ -15,6 +17,99 @@ pub(crate) fn state(state: api::RolloutState) -> &'static str {
         api::RolloutState::Completed => "completed",
         api::RolloutState::Expired => "expired",
     }
+}
+
+/// The same in its colour.
+pub(crate) fn painted(of: api::RolloutState) -> String {
+    tone(of).map_or_else(|| state(of).to_owned(), |tone| paint(tone, state(of)))
+}
+
+/// What a rollout's state is to its reader.
+pub(crate) fn tone(state: api::RolloutState) -> Option<Tone> {
+    match state {
+        api::RolloutState::Halted | api::RolloutState::Expired => Some(Tone::Bad),
+        api::RolloutState::Paused | api::RolloutState::Cancelled => Some(Tone::Warn),
+        api::RolloutState::Completed => Some(Tone::Good),
+        api::RolloutState::Running | api::RolloutState::Unspecified => None,
+    }
+}
+
+/// Where a VM stands, in a word.
+pub(crate) fn progress(progress: api::VmProgress) -> &'static str {
+    match progress {
+        api::VmProgress::Unspecified => "-",
+        api::VmProgress::Waiting => "waiting",
+        api::VmProgress::InFlight => "in flight",
+        api::VmProgress::Soaking => "soaking",
+        api::VmProgress::Healthy => "healthy",
+        api::VmProgress::Failed => "failed",
+        api::VmProgress::Skipped => "skipped",
+        api::VmProgress::Deferred => "deferred",
+    }
+}
+
+/// What that is to its reader.
+pub(crate) fn progress_tone(progress: api::VmProgress) -> Option<Tone> {
+    match progress {
+        api::VmProgress::Healthy => Some(Tone::Good),
+        api::VmProgress::Failed => Some(Tone::Bad),
+        api::VmProgress::Deferred | api::VmProgress::Skipped => Some(Tone::Warn),
+        _ => None,
+    }
+}
+
+/// What a count of VMs under this heading is to its reader; nothing if there are none.
+pub(crate) fn count_tone(heading: &str, count: u32) -> Option<Tone> {
+    match heading {
+        _ if count == 0 => None,
+        "HEALTHY" => Some(Tone::Good),
+        "FAILED" => Some(Tone::Bad),
+        "SKIPPED" | "DEFERRED" => Some(Tone::Warn),
+        _ => None,
+    }
+}
+
+/// Whether there is nothing more to watch: it is over or halted, and nothing is in flight any more.
+pub(crate) fn has_ended(rollout: &api::RolloutView) -> bool {
+    let regions = || rollout.phases.iter().flat_map(|phase| &phase.regions);
+    let busy = regions().any(|region| region.in_flight + region.soaking > 0);
+    !busy
+        && !matches!(
+            rollout.state(),
+            api::RolloutState::Running | api::RolloutState::Paused | api::RolloutState::Unspecified
+        )
+}
+
+/// How many VMs of a region are settled.
+pub(crate) fn settled(region: &api::RegionView) -> u32 {
+    let tally = region.tally.unwrap_or_default();
+    tally.healthy + tally.failed + tally.skipped + tally.deferred
+}
+
+/// A region under way, in one line: how many VMs stand where, its stage, and who did not end healthy last.
+pub(crate) fn counts(phase: &api::PhaseView, region: &api::RegionView) -> String {
+    let tally = region.tally.unwrap_or_default();
+    let mut parts = Vec::new();
+    let counted = [
+        (region.in_flight, "in flight"),
+        (region.soaking, "soaking"),
+        (tally.healthy, "healthy"),
+        (tally.failed, "FAILED"),
+        (tally.skipped, "skipped"),
+        (tally.deferred, "deferred"),
+    ];
+    parts.extend(
+        counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")),
+    );
+    if !region.stage.is_empty() {
+        parts.push(region.stage.clone());
+    } else if parts.is_empty() || phase.state() == api::PhaseState::Baking {
+        parts.push(phase_state(phase.state()).to_owned());
+    }
+    if let Some(exception) = region.exceptions.last() {
+        parts.push(format!("({}: {})", exception.vm, exception.why));
+    }
+    parts.join(", ")
 }
 
 /// A phase's state in a word.
@@ -38,7 +133,7 @@ pub(crate) fn text(rollout: &api::RolloutView) -> String {
 }
 
 fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
-    write!(text, "rollout {}: {}", rollout.rollout, state(rollout.state()))?;
+    write!(text, "rollout {}: {}", rollout.rollout, painted(rollout.state()))?;
     if !rollout.halted_region.is_empty() {
         write!(text, " in {}", rollout.halted_region)?;
     }
@@ -85,7 +180,7 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
                 write_conditions(text, &format!("    {}", gate.whole), &gate.conditions)?;
             }
             for exception in &region.exceptions {
-                let progress = crate::commands::vm::progress(exception.progress());
+                let progress = progress(exception.progress());
                 writeln!(text, "      {:<16} {progress}: {}", exception.vm, exception.why)?;
             }
         }
@@ -95,21 +190,26 @@ fn write(text: &mut String, rollout: &api::RolloutView) -> std::fmt::Result {
 
 /// What a gate waits for, a line for each condition.
 fn write_conditions(text: &mut String, whole: &str, conditions: &[api::Condition]) -> std::fmt::Result {
-    for condition in conditions {
-        let state = match condition.state() {
-            api::ConditionState::Met => "ok",
-            api::ConditionState::Closed => "CLOSED",
-            api::ConditionState::Waits | api::ConditionState::Unspecified => "waits",
-        };
-        let until = condition.until.as_ref().and_then(|at| chrono::DateTime::from_timestamp(at.seconds, 0));
-        let until = until.map(|at| format!(", until {}", at.format("%F %R UTC"))).unwrap_or_default();
-        writeln!(text, "  {whole}: {state:<6} {}{until}", condition.sentence)?;
-    }
-    Ok(())
+    conditions.iter().try_for_each(|one| writeln!(text, "  {whole}: {}", condition(one)))
+}
+
+/// One condition of a gate.
+pub(crate) fn condition(condition: &api::Condition) -> String {
+    let state = match condition.state() {
+        api::ConditionState::Met => "ok",
+        api::ConditionState::Closed => "CLOSED",
+        api::ConditionState::Waits | api::ConditionState::Unspecified => "waits",
+    };
+    let until = condition.until.map(|at| format!(", until {} UTC", times::minute(Some(at))));
+    format!("{state:<6} {}{}", condition.sentence, until.unwrap_or_default())
 }
 
 /// What a halt rests on: how many, which, what was said of them, and what they have in common.
-fn write_evidence(text: &mut String, phase: u32, evidence: &wire::HaltEvidence) -> std::fmt::Result {
+pub(crate) fn write_evidence(
+    text: &mut String,
+    phase: u32,
+    evidence: &wire::HaltEvidence,
+) -> std::fmt::Result {
     if evidence.failed > 0 {
         let more = if evidence.failed as usize > evidence.vms.len() { ", …" } else { "" };
         writeln!(

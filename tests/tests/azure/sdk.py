@@ -120,10 +120,11 @@ def after():
 
 
 def install(vms, names):
-    first = sorted(names)[0]
+    package = os.environ["PACKAGE"]
+    assert not LINUX or package in names, names
     parameters = {"maximumDuration": "PT1H", "rebootSetting": "IfRequired"}
     own = (
-        {"linuxParameters": {"classificationsToInclude": ["Critical", "Security"], "packageNameMasksToInclude": [first]}}
+        {"linuxParameters": {"classificationsToInclude": ["Critical", "Security"], "packageNameMasksToInclude": [package]}}
         if LINUX
         else {"windowsParameters": {"classificationsToInclude": ["Critical", "Security"]}}
     )
@@ -133,7 +134,7 @@ def install(vms, names):
     installed = {patch.name for patch in result.patches if patch.installation_state == "Installed"}
     assert len(installed) == result.installed_patch_count, result
     if LINUX:
-        assert installed == {first}, installed
+        assert installed == {package}, installed
     summary = vms.instance_view(GROUP, NAME).patch_status.last_patch_installation_summary
     assert summary.status == "Succeeded", summary
     assert summary.installed_patch_count == result.installed_patch_count, summary

@@ -5,46 +5,66 @@ use crate::door::{Door, admin};
 use nightshift_agent::config::Config;
 use nightshift_agent::run::{back_end, run as run_agent};
 use nightshift_cli::enrolment;
+use nightshift_cli::real_fleet::RealFleet;
 use nightshift_domain::VmId;
 use nightshift_runtime::Clock;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
-/// The oldest release that knows of patching: it speaks 2020-06-01, which is for Windows.
+/// The oldest release that knows of patching: it speaks 2020-06-01, which is for Windows. That machine is simulated.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_release_with_patching() {
-    goes_through_it_all("azure-sdk-oldest", "windows").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_newest_release() {
-    goes_through_it_all("azure-sdk-newest", "linux").await;
-}
-
-async fn goes_through_it_all(release: &str, family: &str) {
-    let door = Door::open().await;
-    let id = python(&door, release, family, "before").await;
+    let (door, script) = (Door::open().await, Script { release: "azure-sdk-oldest", family: "windows" });
+    let id = script.run(&door, "before").await;
     let mut agents = JoinSet::new();
     agents.spawn(agent(&door, VmId::new(id.trim()).unwrap()).await);
     enrolment::connected(&door.stack.servers, 1).await.unwrap();
-    python(&door, release, family, "after").await;
+    script.run(&door, "after").await;
 }
 
-/// One part of the script; what it prints.
-async fn python(door: &Door, release: &str, family: &str, part: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join("../target/tools").join(release).join("bin/python");
-    let mut command = Command::new(&python);
-    command.arg(root.join("tests/azure/sdk.py")).arg(part).kill_on_drop(true);
-    command.env("NIGHTSHIFT", door.link("")).env("FAMILY", family).env("VM", "sdk-vm");
-    command.env("TOKEN", admin(&door.stack));
-    let told = command.output().await;
-    let output =
-        told.unwrap_or_else(|error| panic!("{}: {error}: run `cargo xtask tools` first", python.display()));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{release}, {part}: {said}");
-    String::from_utf8(output.stdout).unwrap()
+/// With a machine that is patched by the real apt.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_release() {
+    let (door, script) = (Door::open().await, Script { release: "azure-sdk-newest", family: "linux" });
+    let id = VmId::new(script.run(&door, "before").await.trim()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("nightshift-agent");
+    let program = program.canonicalize().expect("cargo build --workspace --bins first");
+    let mut machine = RealFleet::prepare_one(folder.path(), &[&program.display().to_string()], id).unwrap();
+    machine.power_on(&door.stack.servers, door.stack.agents).await.unwrap();
+    script.run(&door, "after").await;
+    let packages = &machine.inspect().unwrap()[0].packages;
+    assert!(packages[PACKAGE].starts_with("1.1"), "{packages:?}");
+    assert_eq!(packages["fx-both"], "1.0", "nothing else was asked for");
+}
+
+/// What is installed alone.
+const PACKAGE: &str = "fx-sec";
+
+struct Script {
+    release: &'static str,
+    family: &'static str,
+}
+
+impl Script {
+    /// One part of the script; what it prints.
+    async fn run(&self, door: &Door, part: &str) -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let python = root.join("../target/tools").join(self.release).join("bin/python");
+        let mut command = Command::new(&python);
+        command.arg(root.join("tests/azure/sdk.py")).arg(part).kill_on_drop(true);
+        command.env("NIGHTSHIFT", door.link("")).env("FAMILY", self.family).env("VM", "sdk-vm");
+        command.env("TOKEN", admin(&door.stack)).env("PACKAGE", PACKAGE);
+        let told = command.output().await;
+        let output = told
+            .unwrap_or_else(|error| panic!("{}: {error}: run `cargo xtask tools` first", python.display()));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}, {part}: {said}", self.release);
+        String::from_utf8(output.stdout).unwrap()
+    }
 }
 
 /// A simulated machine with a real agent: it enrols, connects over TLS, and answers.

@@ -77,7 +77,7 @@ impl Five {
             gateway: url(4),
             health: url(3),
             token_file: Some(token_file),
-            token: None,
+            ..Servers::default()
         };
         Self { services: services.collect(), servers, agents: at(5), http: at(6) }
     }

@@ -116,3 +116,15 @@ async fn a_stream_ends_with_the_token_that_opened_it() {
     assert_eq!(status.code(), Code::Unauthenticated);
     assert_eq!(status.get_details_error_info().unwrap().reason, "AUTHENTICATION_EXPIRED");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_events_over_http_end_with_their_token_too() {
+    let world = World::new().await;
+    let token = world.token(Role::Reader, Duration::from_secs(4));
+    let path = format!("http://{}/v1/events/fleet", world.stack.http);
+    let response = reqwest::Client::new().get(path).bearer_auth(token).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let told = tokio::time::timeout(Duration::from_secs(30), response.text()).await;
+    let told = told.expect("it outlived its token").unwrap();
+    assert!(told.contains("id: 1\n") || told.contains("id:1\n"), "{}", &told[..told.len().min(300)]);
+}

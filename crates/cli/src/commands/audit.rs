@@ -1,28 +1,58 @@
 //! `nightshift audit`
 
-use super::{print, print_json};
-use crate::arguments::Servers;
-use crate::exit;
+use crate::arguments::{Audit, Servers};
+use crate::output::{Format, print, table};
+use crate::{clients, exit};
 use anyhow::Context as _;
+use nightshift_protocol::api::v1 as api;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(crate) async fn run(file: Option<&Path>, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
-    let report = match file {
-        Some(path) => audit_file(path).with_context(|| path.display().to_string())?,
-        None => crate::audit::run(servers).await?,
-    };
-    if json {
-        print_json(&report)?
-    } else {
-        print(&report)?
-    }
-    Ok(if report.violations.is_empty() { exit::DONE } else { ExitCode::from(exit::VIOLATED) })
+/// Audits a file; it needs no installation.
+pub(crate) fn file(path: &Path, output: Format) -> anyhow::Result<ExitCode> {
+    say(&audit_file(path).with_context(|| path.display().to_string())?, output)
+}
+
+pub(crate) async fn run(audit: Audit, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
+    if audit.remote { remote(servers, output).await } else { say(&crate::audit::run(servers).await?, output) }
+}
+
+fn say(report: &nightshift_audit::Report, output: Format) -> anyhow::Result<ExitCode> {
+    output.answer(report, report)?;
+    Ok(verdict(report.violations.is_empty()))
 }
 
 fn audit_file(path: &Path) -> anyhow::Result<nightshift_audit::Report> {
     let records = nightshift_audit::file::read(BufReader::new(File::open(path)?))?;
     Ok(nightshift_audit::audit(records))
+}
+
+/// The console's own audit of its log.
+async fn remote(servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
+    let report = clients::lookback(servers).await?.audit(api::AuditRequest {}).await?.into_inner();
+    let proved = report.violations.is_empty();
+    if output.is_for_programs() {
+        output.print(&report)?;
+        return Ok(verdict(proved));
+    }
+    let mut rows = table(&["RULE", "CHECKED", "VIOLATIONS", "SAYS"]);
+    for rule in &report.rules {
+        let (checked, violations) = (rule.checked.to_string(), rule.violations.to_string());
+        rows.add_row([rule.rule.clone(), checked, violations, rule.says.clone()]);
+    }
+    print(rows)?;
+    for violation in &report.violations {
+        print(format_args!("{}: {}", violation.rule, violation.sentence))?;
+        for event in [&violation.first, &violation.second].into_iter().flatten() {
+            print(format_args!("    {} {}: {}", event.partition, event.position, event.what))?;
+        }
+    }
+    print(format_args!("{} events, {} orders", report.events, report.orders))?;
+    Ok(verdict(proved))
+}
+
+fn verdict(proved: bool) -> ExitCode {
+    if proved { exit::DONE } else { ExitCode::from(exit::VIOLATED) }
 }

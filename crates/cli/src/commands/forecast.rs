@@ -1,8 +1,9 @@
 //! `nightshift forecast`: the calendar of a rollout before it starts, by the very minds that will decide it.
 
 use super::simulate::fleet_events;
-use super::{print, print_json, table};
 use crate::arguments::{Forecast, Servers};
+use crate::failure::Failure;
+use crate::output::{Format, print, table};
 use crate::{exit, fleet_file, policy_file};
 use anyhow::Context as _;
 use chrono::Utc;
@@ -16,14 +17,14 @@ use std::io::BufReader;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(crate) async fn run(wanted: &Forecast, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(wanted: &Forecast, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
     let before = match &wanted.fleet {
         Some(fleet) => not_started(fleet, wanted)?,
         None => under_way(wanted, servers).await?,
     };
     let expected = forecast(&before)?;
-    if json {
-        print_json(&expected)?;
+    if output.is_for_programs() {
+        output.print(&expected)?;
     } else {
         show(&expected)?;
     }
@@ -58,15 +59,29 @@ async fn under_way(wanted: &Forecast, servers: &Servers) -> anyhow::Result<Befor
     let rollout = match &wanted.rollout {
         Some(name) => {
             let known = RolloutId::new(name.clone())?;
-            let rollout = planner.rollouts.get(&known).with_context(|| format!("no rollout \"{name}\""))?;
-            anyhow::ensure!(open(rollout), "rollout \"{name}\" is completed: nothing of it is to come");
+            let rollout = planner.rollouts.get(&known).ok_or_else(|| {
+                Failure::new(exit::NOT_FOUND, format!("no rollout \"{name}\""))
+                    .next("nightshift rollout list")
+            })?;
+            if !open(rollout) {
+                let over = format!("rollout \"{name}\" is completed: nothing of it is to come");
+                return Err(Failure::new(exit::REFUSED, over)
+                    .next(format!("nightshift rollout show {name}"))
+                    .into());
+            }
             known
         }
         None => {
             let rollouts = planner.rollouts.iter().filter(|(_, rollout)| open(rollout));
             let newest = rollouts.max_by_key(|(_, rollout)| rollout.requested);
-            let none = "no rollout is under way; --fleet FILE forecasts one that has not started";
-            newest.map(|(id, _)| id.clone()).context(none)?
+            let none = || {
+                Failure::new(
+                    exit::NOT_FOUND,
+                    "no rollout is under way; --fleet FILE forecasts one that has not started",
+                )
+                .next("nightshift forecast --fleet FILE")
+            };
+            newest.map(|(id, _)| id.clone()).ok_or_else(none)?
         }
     };
     // A log that ended long ago is looked at as of its end; a live one as of now.

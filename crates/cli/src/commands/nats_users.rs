@@ -1,8 +1,8 @@
 //! `nightshift nats-users`
 
-use super::{print, print_json};
 use crate::exit;
 use crate::nats_users::{self, Consumer};
+use crate::output::{Format, print};
 use anyhow::Context as _;
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// The file that nats-server's configuration includes.
 const CONFIGURATION: &str = "users.conf";
 
-pub(crate) fn run(folder: &Path, consumers: &[Consumer], as_json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(folder: &Path, consumers: &[Consumer], output: Format) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let (seeds, configuration) = nats_users::issue(consumers)?;
     for (name, seed) in &seeds {
@@ -22,8 +22,8 @@ pub(crate) fn run(folder: &Path, consumers: &[Consumer], as_json: bool) -> anyho
     }
     keep(&folder.join(CONFIGURATION), 0o644, &configuration)?;
     let names: Vec<&str> = seeds.iter().map(|(name, _)| name.as_str()).collect();
-    if as_json {
-        print_json(&json!({ "folder": folder, "configuration": CONFIGURATION, "users": names }))?;
+    if output.is_for_programs() {
+        output.print(&json!({ "folder": folder, "configuration": CONFIGURATION, "users": names }))?;
     } else {
         print(format_args!("{}: a secret key each for {}", folder.display(), names.join(", ")))?;
         print(format_args!("nats-server: include \"{}\"", folder.join(CONFIGURATION).display()))?;

@@ -1,8 +1,9 @@
 //! `nightshift plan`: which regions go in which phase, and how each is cut into stages, steps and batches.
 
 use super::simulate::fleet_events;
-use super::{print, print_json, table};
 use crate::arguments::Plan;
+use crate::failure::Failure;
+use crate::output::{Format, print, table};
 use crate::{exit, fleet_file, policy_file};
 use nightshift_domain::fleet::Fleet;
 use nightshift_domain::layout::{Member, stages};
@@ -40,7 +41,7 @@ struct Stage {
     at_once: usize,
 }
 
-pub(crate) fn run(wanted: &Plan, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(wanted: &Plan, output: Format) -> anyhow::Result<ExitCode> {
     let declared = fleet_file::read(&wanted.fleet)?;
     let policy = wanted.policy.as_deref().map(|path| policy_file::read_for(path, &declared.topology));
     let policy = policy.transpose()?.unwrap_or_default();
@@ -49,12 +50,14 @@ pub(crate) fn run(wanted: &Plan, json: bool) -> anyhow::Result<ExitCode> {
         fleet.apply(&Fact { partition: Partition::Fleet, at: Time::UNIX_EPOCH, event });
     }
     let phases = phases(&fleet, &policy);
-    anyhow::ensure!(
-        !phases.is_empty(),
-        "no VM of the fleet is eligible: see `nightshift forecast` for each VM's reason"
-    );
-    if json {
-        print_json(&phases)?;
+    if phases.is_empty() {
+        let fleet = wanted.fleet.display();
+        return Err(Failure::new(exit::REFUSED, format!("{fleet}: no VM of the fleet is eligible"))
+            .next(format!("nightshift forecast --fleet {fleet}   (each VM's reason)"))
+            .into());
+    }
+    if output.is_for_programs() {
+        output.print(&phases)?;
         return Ok(exit::DONE);
     }
     let mut rows = table(&["PHASE", "REGION", "VMS", "STAGES", "STEPS", "AT ONCE", "WHY"]);

@@ -1,14 +1,14 @@
 //! `nightshift rhythm …`
 
 use super::rollout::actor;
-use super::{print, print_json};
 use crate::arguments::{Rhythm, Servers};
+use crate::output::{Format, print};
 use crate::{clients, exit, policy_file};
 use nightshift_domain::rhythm::Rhythm as Model;
 use nightshift_protocol::api::v1 as api;
 use std::process::ExitCode;
 
-pub(crate) async fn run(command: Rhythm, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(command: Rhythm, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
     let mut planner = clients::rollouts(servers).await?;
     match command {
         Rhythm::Declare { file, wish } => {
@@ -16,26 +16,26 @@ pub(crate) async fn run(command: Rhythm, servers: &Servers, json: bool) -> anyho
                 Some(file) => policy_file::read_rhythm(&file)?,
                 None => Model::default(),
             };
-            let actor = Some(actor(wish));
+            let (idempotency_key, actor) = (wish.key.clone(), Some(actor(wish)));
             planner
                 .declare_rhythm(api::DeclareRhythmRequest {
                     rhythm: Some((&rhythm).into()),
                     actor,
-                    ..Default::default()
+                    idempotency_key,
                 })
                 .await?;
         }
         Rhythm::Stop { wish } => {
-            let actor = Some(actor(wish));
+            let (idempotency_key, actor) = (wish.key.clone(), Some(actor(wish)));
             planner
-                .declare_rhythm(api::DeclareRhythmRequest { rhythm: None, actor, ..Default::default() })
+                .declare_rhythm(api::DeclareRhythmRequest { rhythm: None, actor, idempotency_key })
                 .await?;
         }
         Rhythm::Show => {}
     }
     let declared = planner.get_rhythm(api::GetRhythmRequest {}).await?.into_inner();
-    if json {
-        print_json(&declared)?;
+    if output.is_for_programs() {
+        output.print(&declared)?;
         return Ok(exit::DONE);
     }
     match (declared.rhythm, declared.next) {

@@ -2,8 +2,8 @@
 
 mod harm;
 
-use super::{print, print_json, table};
 use crate::arguments::Simulate;
+use crate::output::{Format, print, table};
 use crate::{exit, fleet_file, policy_file};
 use anyhow::Context as _;
 use chrono::{Duration, Utc};
@@ -50,7 +50,7 @@ struct Summary {
     outcomes: Vec<Outcome>,
 }
 
-pub(crate) fn run(wanted: &Simulate, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(wanted: &Simulate, output: Format) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let faults = Faults::named(&wanted.faults).map_err(anyhow::Error::msg)?;
     let policy = wanted.policy.as_deref().map(policy_file::read).transpose()?.unwrap_or_default();
@@ -58,10 +58,10 @@ pub(crate) fn run(wanted: &Simulate, json: bool) -> anyhow::Result<ExitCode> {
     let vms = fleet.iter().filter(|event| matches!(event, Event::VmRegistered { .. })).count();
     let start = wanted.start.unwrap_or_else(Utc::now);
     if !wanted.harm.is_empty() {
-        harm::run(wanted, start, &fleet, &policy, json)?;
+        harm::run(wanted, start, &fleet, &policy, output)?;
         return Ok(exit::DONE);
     }
-    let bar = progress(wanted, json);
+    let bar = progress(wanted, output);
     let outcomes = side_by_side(wanted.seed..wanted.seed + wanted.seeds, vms, |seed| {
         let outcome = one(wanted, seed, start, &fleet, &policy, faults, &bar)?;
         bar.inc(1);
@@ -86,8 +86,8 @@ pub(crate) fn run(wanted: &Simulate, json: bool) -> anyhow::Result<ExitCode> {
         peak_memory_bytes: peak_memory(),
         outcomes,
     };
-    if json {
-        print_json(&summary)?;
+    if output.is_for_programs() {
+        output.print(&summary)?;
     } else {
         print(rows(&summary))?;
         print(words(&summary))?;
@@ -177,8 +177,8 @@ fn events(wanted: &Simulate) -> anyhow::Result<Vec<Event>> {
     }
 }
 
-fn progress(wanted: &Simulate, json: bool) -> ProgressBar {
-    if json {
+fn progress(wanted: &Simulate, output: Format) -> ProgressBar {
+    if output.is_for_programs() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(wanted.seeds);

@@ -1,24 +1,24 @@
 //! `nightshift token …`
 
-use super::{print, print_json};
 use crate::arguments::Token;
 use crate::exit;
+use crate::output::Format;
 use nightshift_runtime::access::{Issuer, Wanted};
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::Duration;
 
-pub(crate) fn run(command: Token, as_json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(command: Token, output: Format) -> anyhow::Result<ExitCode> {
     match command {
         Token::Issue { name, role: roles, subscription, ttl, data } => {
             let subscriptions = (!subscription.is_empty()).then_some(subscription);
             let wanted = Wanted { name, roles, subscriptions, ttl };
             let token = Issuer::read(&data)?.issue(&wanted)?;
-            if as_json { print_json(&json!({ "token": token }))? } else { print(token)? }
+            output.answer(&json!({ "token": token }), &token)?;
         }
         Token::Keys { data } => {
             std::fs::create_dir_all(&data)?;
-            print_json(&Issuer::open(&data)?.public_keys())?;
+            output.print(&Issuer::open(&data)?.public_keys())?;
         }
     }
     Ok(exit::DONE)

@@ -1,10 +1,10 @@
 //! `nightshift up`
 
-use super::print;
 use crate::arguments::Up;
+use crate::fleet_file::Source;
+use crate::output::print;
 use crate::stack::{ADMIN_TOKEN, Extras, Listen, Stack};
-use crate::{clients, exit, fleet_file};
-use anyhow::Context as _;
+use crate::{clients, exit, fleet_file, installation};
 use nightshift_console::Webhook;
 use nightshift_runtime::{Clock, config, lifecycle, telemetry};
 use serde::Deserialize;
@@ -26,6 +26,7 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     let webhooks = up.webhooks.as_deref().map(read_webhooks).transpose()?.unwrap_or_default();
     let extras = Extras { tls: up.tls, webhooks, ..Extras::default() };
     let stack = Stack::start_with(up.data.clone(), Clock::system(), listen, extras).await?;
+    installation::leave_here(&up.data, &stack.servers)?;
     if let Some(fleet) = fleet {
         let declared =
             clients::fleet(&stack.servers).await?.declare_fleet(fleet.request()).await?.into_inner();
@@ -55,8 +56,6 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
 }
 
 fn read_webhooks(path: &Path) -> anyhow::Result<Vec<Webhook>> {
-    let named = || format!("--webhooks {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(named)?;
-    let file: WebhookFile = toml::from_str(&text).with_context(named)?;
+    let file: WebhookFile = Source::read(path)?.parse()?;
     Ok(file.webhooks)
 }

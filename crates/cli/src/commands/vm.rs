@@ -1,9 +1,16 @@
 //! `nightshift vm …`
 
+mod install;
+mod model;
+mod past;
+mod report;
+
 use super::rollout::actor;
-use super::{print, print_json, table};
 use crate::arguments::{Servers, Vm, Wish};
-use crate::{clients, enrolment, exit};
+use crate::failure::Failure;
+use crate::output::{Format, print, remark, table, toned};
+use crate::summary::{progress, progress_tone};
+use crate::{clients, enrolment, exit, pages};
 use anyhow::Context as _;
 use nightshift_domain::fleet::{Placement, Vm as Model};
 use nightshift_domain::patch::{Assessment, PatchState};
@@ -18,56 +25,62 @@ use std::time::Duration;
 /// How often it is looked whether an assessment has ended.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(command: Vm, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(command: Vm, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
     match command {
-        Vm::List { region } => list(servers, region.unwrap_or_default(), json).await?,
-        Vm::Show { vm } => show(servers, vm, json).await?,
-        Vm::Assess { vm, no_wait, wish } => assess(servers, vm, wish, no_wait, json).await?,
-        Vm::Install(install) => return super::install::run(install, servers, json).await,
-        Vm::Token { vm, out } => token(servers, vm, out.as_deref(), json).await?,
+        Vm::List { region, filter } => list(servers, region.unwrap_or_default(), filter, output).await?,
+        Vm::Show { vm } => show(servers, vm, output).await?,
+        Vm::Assess { vm, no_wait, wish } => assess(servers, vm, wish, no_wait, output).await?,
+        Vm::Install(install) => return install::run(install, servers, output).await,
+        Vm::Token { vm, out } => token(servers, vm, out.as_deref(), output).await?,
+        Vm::Put { file, any_update_domain } => model::put(servers, &file, any_update_domain, output).await?,
+        Vm::Change { vm, model } => model::change(servers, vm, &model, output).await?,
+        Vm::Remove { vm } => model::remove(servers, vm, output).await?,
+        Vm::Agents => agents(servers, output).await?,
+        Vm::History { vm } => past::history(servers, vm, output).await?,
+        Vm::Signals { vm } => past::signals(servers, vm, output).await?,
+        Vm::Report(report) => return report::run(servers, report, output).await,
     }
     Ok(exit::DONE)
 }
 
-async fn list(servers: &Servers, region: String, json: bool) -> anyhow::Result<()> {
+async fn list(servers: &Servers, region: String, filter: String, output: Format) -> anyhow::Result<()> {
     let mut console = clients::console(servers).await?;
-    let mut request = api::ListVmsRequest { region, ..Default::default() };
-    let mut vms = Vec::new();
-    loop {
-        let page = console.list_vms(request.clone()).await?.into_inner();
-        vms.extend(page.vms);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        request.page_token = page.next_page_token;
-    }
-    if json {
-        return print_json(&vms);
+    let vms = pages::all(async |page_token| {
+        let (region, filter) = (region.clone(), filter.clone());
+        let request = api::ListVmsRequest { region, filter, page_token, ..Default::default() };
+        let page = console.list_vms(request).await?.into_inner();
+        Ok((page.vms, page.next_page_token))
+    });
+    let vms = vms.await?;
+    if output.is_for_programs() {
+        return output.print(&vms);
     }
     let mut rows = table(&["VM", "REGION", "PLACE", "PATCHED", "LACKS", "WHY"]);
     for view in vms {
         let model = model(&view)?;
         let lacks = assessment(&view)?.map(|a| a.critical_and_security().to_string()).unwrap_or_default();
         let why = if view.ineligible.is_empty() { view.why.clone() } else { view.ineligible.clone() };
-        let patched = if view.ineligible.is_empty() { progress(view.progress()) } else { "left alone" };
+        let (patched, tone) = match view.ineligible.is_empty() {
+            true => (progress(view.progress()), progress_tone(view.progress())),
+            false => ("left alone", None),
+        };
         rows.add_row([
-            model.id.to_string(),
-            model.region.to_string(),
-            place(&model),
-            patched.into(),
-            lacks,
-            why,
+            toned(None, &model.id),
+            toned(None, &model.region),
+            toned(None, place(&model)),
+            toned(tone, patched),
+            toned(None, lacks),
+            toned(None, why),
         ]);
     }
-    print(&rows)?;
-    Ok(())
+    print(&rows)
 }
 
-async fn show(servers: &Servers, vm: String, json: bool) -> anyhow::Result<()> {
+async fn show(servers: &Servers, vm: String, output: Format) -> anyhow::Result<()> {
     let response = clients::console(servers).await?.get_vm(api::GetVmRequest { vm }).await?.into_inner();
     let view = response.vm.context("the console sent no VM")?;
-    if json {
-        return print_json(&view);
+    if output.is_for_programs() {
+        return output.print(&view);
     }
     let model = model(&view)?;
     let line = |name: &str, value: &str| print(format_args!("{name:<14}{value}"));
@@ -126,15 +139,22 @@ async fn show(servers: &Servers, vm: String, json: bool) -> anyhow::Result<()> {
 }
 
 /// Wishes an assessment and, unless told otherwise, waits for its end.
-async fn assess(servers: &Servers, vm: String, wish: Wish, no_wait: bool, json: bool) -> anyhow::Result<()> {
-    let request = api::AssessVmRequest { vm: vm.clone(), actor: Some(actor(wish)), ..Default::default() };
+async fn assess(
+    servers: &Servers,
+    vm: String,
+    wish: Wish,
+    no_wait: bool,
+    output: Format,
+) -> anyhow::Result<()> {
+    let request = api::AssessVmRequest {
+        vm: vm.clone(),
+        idempotency_key: wish.key.clone(),
+        actor: Some(actor(wish)),
+        ttl_seconds: 0,
+    };
     let asked = clients::agents(servers).await?.assess_vm(request).await?.into_inner();
     if no_wait {
-        return if json {
-            print_json(&asked)
-        } else {
-            print(format_args!("asked; `nightshift vm show {vm}`"))
-        };
+        return output.answer(&asked, format_args!("asked; `nightshift vm show {vm}`"));
     }
     let (asked, not_after) = (time(asked.asked, "asked")?, time(asked.not_after, "not_after")?);
     let mut console = clients::console(servers).await?;
@@ -146,15 +166,24 @@ async fn assess(servers: &Servers, vm: String, wish: Wish, no_wait: bool, json: 
         let view = view.context("the console sent no VM")?;
         let later = |at: &Option<_>| at.is_some() && time(*at, "at").is_ok_and(|at| at > asked);
         if later(&view.assessment_failed_at) {
-            anyhow::bail!("{vm} could not be assessed: {}", view.assessment_error);
+            let sentence = format!("{vm} could not be assessed: {}", view.assessment_error);
+            return Err(Failure::new(exit::FAILED, sentence).next(format!("nightshift explain {vm}")).into());
         }
         if later(&view.assessed_at) {
             let assessment = assessment(&view)?.context("the console sent no assessment")?;
-            return if json { print_json(&view.assessment) } else { print_assessment(&assessment) };
+            return match output.is_for_programs() {
+                true => output.print(&view.assessment),
+                false => print_assessment(&assessment),
+            };
         }
         tokio::time::sleep(ASK_AGAIN_AFTER).await;
     }
-    anyhow::bail!("{vm} did not answer: its agent is not in session with the gateway, or the machine is off")
+    let sentence =
+        format!("{vm} did not answer: its agent is not in session with the gateway, or the machine is off");
+    Err(Failure::new(exit::FAILED, sentence)
+        .next("nightshift vm agents")
+        .next(format!("nightshift health {vm}"))
+        .into())
 }
 
 fn print_assessment(assessment: &Assessment) -> anyhow::Result<()> {
@@ -169,7 +198,7 @@ fn print_assessment(assessment: &Assessment) -> anyhow::Result<()> {
     assessment.warnings.iter().try_for_each(|warning| print(format_args!("warning: {warning}")))
 }
 
-async fn token(servers: &Servers, vm: String, out: Option<&Path>, json: bool) -> anyhow::Result<()> {
+async fn token(servers: &Servers, vm: String, out: Option<&Path>, output: Format) -> anyhow::Result<()> {
     let request = api::IssueEnrolmentTokensRequest { vms: vec![vm], ..Default::default() };
     let response = clients::agents(servers).await?.issue_enrolment_tokens(request).await?.into_inner();
     let issued = response.tokens.into_iter().next().context("the gateway issued no token")?;
@@ -179,15 +208,37 @@ async fn token(servers: &Servers, vm: String, out: Option<&Path>, json: bool) ->
         write_secret(&folder.join("token"), &issued.token)?;
         fs::write(folder.join("authority.pem"), &issued.authority_pem)?;
         fs::write(folder.join("order-keys.pem"), &order_keys)?;
-        eprintln!("wrote token, authority.pem and order-keys.pem to {}", folder.display());
-    } else if json {
-        let mut told = serde_json::to_value(&issued)?;
-        told["orderKeysPem"] = order_keys.into();
-        print_json(&told)?;
-    } else {
-        print(format_args!("{}\n{}{order_keys}", issued.token, issued.authority_pem))?;
+        // The secret is in the file, and nowhere else.
+        let told = serde_json::json!({ "vm": issued.vm, "folder": folder, "expires": issued.expires });
+        if output.is_for_programs() {
+            return output.print(&told);
+        }
+        remark(format_args!("wrote token, authority.pem and order-keys.pem to {}", folder.display()));
+        return Ok(());
     }
-    Ok(())
+    let mut told = serde_json::to_value(&issued)?;
+    told["orderKeysPem"] = order_keys.clone().into();
+    output.answer(&told, format_args!("{}\n{}{order_keys}", issued.token, issued.authority_pem))
+}
+
+/// The agents that the gateway knows.
+async fn agents(servers: &Servers, output: Format) -> anyhow::Result<()> {
+    let mut gateway = clients::agents(servers).await?;
+    let agents = pages::all(async |page_token| {
+        let request = api::ListAgentsRequest { page_token, ..Default::default() };
+        let page = gateway.list_agents(request).await?.into_inner();
+        Ok((page.agents, page.next_page_token))
+    });
+    let agents = agents.await?;
+    if output.is_for_programs() {
+        return output.print(&agents);
+    }
+    let mut rows = table(&["VM", "ENROLLED", "AGENT", "BOOT"]);
+    for agent in agents {
+        let enrolled = if agent.enrolled { "yes" } else { "no" };
+        rows.add_row([agent.vm, enrolled.into(), agent.agent_version, agent.boot_id]);
+    }
+    print(rows)
 }
 
 fn write_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
@@ -210,19 +261,5 @@ fn place(vm: &Model) -> String {
         Placement::Zone(zone) => format!("zone {zone}"),
         Placement::AvailabilitySet { set, update_domain } => format!("{set}/{update_domain}"),
         Placement::Standalone => "-".to_owned(),
-    }
-}
-
-/// Where a VM stands, in a word.
-pub(crate) fn progress(progress: api::VmProgress) -> &'static str {
-    match progress {
-        api::VmProgress::Unspecified => "-",
-        api::VmProgress::Waiting => "waiting",
-        api::VmProgress::InFlight => "in flight",
-        api::VmProgress::Soaking => "soaking",
-        api::VmProgress::Healthy => "healthy",
-        api::VmProgress::Failed => "failed",
-        api::VmProgress::Skipped => "skipped",
-        api::VmProgress::Deferred => "deferred",
     }
 }

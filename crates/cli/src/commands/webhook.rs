@@ -1,13 +1,12 @@
 //! `nightshift webhook …`
 
-use super::{print, print_json, table};
 use crate::arguments::{Servers, Webhook};
-use crate::{clients, exit};
+use crate::output::{Format, print, table};
+use crate::{clients, exit, times};
 use nightshift_protocol::api::v1 as api;
-use nightshift_protocol::convert::time;
 use std::process::ExitCode;
 
-pub(crate) async fn run(command: Webhook, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(command: Webhook, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
     let mut console = clients::webhooks(servers).await?;
     let webhooks = match command {
         Webhook::List => console.list_webhooks(api::ListWebhooksRequest {}).await?.into_inner().webhooks,
@@ -16,8 +15,8 @@ pub(crate) async fn run(command: Webhook, servers: &Servers, json: bool) -> anyh
             retried.webhook.into_iter().collect()
         }
     };
-    if json {
-        print_json(&api::ListWebhooksResponse { webhooks })?;
+    if output.is_for_programs() {
+        output.print(&api::ListWebhooksResponse { webhooks })?;
     } else {
         show(&webhooks)?;
     }
@@ -32,18 +31,14 @@ fn show(webhooks: &[api::Webhook]) -> anyhow::Result<()> {
     for webhook in webhooks {
         let why = if webhook.why.is_empty() { String::new() } else { format!(": {}", webhook.why) };
         print(format_args!("{}  {}  {}{why}", webhook.webhook, state(webhook.state()), webhook.url))?;
-        let mut table = table(&["  partition", "position", "behind by", "failing since", "tried again"]);
+        let mut table = table(&["  PARTITION", "POSITION", "BEHIND BY", "FAILING SINCE", "TRIED AGAIN"]);
         for partition in &webhook.partitions {
-            let when = |at| -> anyhow::Result<String> {
-                let Some(at) = at else { return Ok(String::new()) };
-                Ok(time(Some(at), "time")?.format("%F %T").to_string())
-            };
             table.add_row([
                 format!("  {}", partition.partition),
                 partition.position.to_string(),
                 partition.behind_by.to_string(),
-                when(partition.failing_since)?,
-                when(partition.next_try_at)?,
+                times::second(partition.failing_since),
+                times::second(partition.next_try_at),
             ]);
         }
         print(table)?;

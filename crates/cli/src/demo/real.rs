@@ -2,14 +2,14 @@
 
 use super::report::Report;
 use super::roll_out;
-use crate::live::Live;
 use crate::real_fleet::RealFleet;
 use crate::stack::{Listen, Stack};
+use crate::watch::Bars;
 use nightshift_runtime::Clock;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-pub(super) async fn run(data: PathBuf, live: &mut Live) -> anyhow::Result<Report> {
+pub(super) async fn run(data: PathBuf, bars: &mut Bars) -> anyhow::Result<Report> {
     std::fs::create_dir_all(&data)?;
     // apt reads the repository as another user.
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755))?;
@@ -20,7 +20,7 @@ pub(super) async fn run(data: PathBuf, live: &mut Live) -> anyhow::Result<Report
         tokio::task::spawn_blocking(move || RealFleet::prepare(&folder, &[&own, "agent"])).await??;
     let stack = Stack::start(data.join("services"), Clock::system(), Listen::free()).await?;
     fleet.go_live(&stack.servers, stack.agents).await?;
-    let report = roll_out(&stack, &RealFleet::policy(), live).await?;
+    let report = roll_out(&stack, &RealFleet::policy(), bars).await?;
     let machines = tokio::task::spawn_blocking(move || fleet.inspect()).await??;
     stack.shutdown.cancel();
     stack.ended().await?;

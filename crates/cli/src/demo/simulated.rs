@@ -4,8 +4,8 @@ use super::report::Report;
 use super::roll_out;
 use crate::arguments::Demo;
 use crate::fleet_file::{self, DeclaredFleet};
-use crate::live::Live;
 use crate::stack::{Listen, Stack};
+use crate::watch::Bars;
 use crate::{clients, enrolment};
 use anyhow::Context as _;
 use chrono::{DateTime, Duration, Utc};
@@ -46,7 +46,7 @@ pub fn policy() -> Policy {
     }
 }
 
-pub(super) async fn run(demo: &Demo, data: PathBuf, live: &mut Live) -> anyhow::Result<Report> {
+pub(super) async fn run(demo: &Demo, data: PathBuf, bars: &mut Bars) -> anyhow::Result<Report> {
     let fleet = match &demo.fleet {
         Some(path) => fleet_file::read(path)?,
         None => fleet_file::parse(EXAMPLE).context("the example fleet")?,
@@ -57,7 +57,7 @@ pub(super) async fn run(demo: &Demo, data: PathBuf, live: &mut Live) -> anyhow::
     let page = simulated.page()?;
     eprintln!("the page  {page}");
     simulated.clock.set_speed(demo.speed.unwrap_or(SPEED));
-    let report = roll_out(&simulated.stack, &policy(), live).await?;
+    let report = roll_out(&simulated.stack, &policy(), bars).await?;
     if demo.stay {
         eprintln!("{report}\n\neverything goes on, until Ctrl-C: {page}");
         tokio::signal::ctrl_c().await?;

@@ -1,6 +1,6 @@
 //! A TOML file's text, and the place of whatever is wrong in it.
 
-use anyhow::Context as _;
+use crate::failure::Failure;
 use serde::de::DeserializeOwned;
 use std::ops::Range;
 use std::path::Path;
@@ -54,7 +54,8 @@ impl Source {
     }
 
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
         Ok(Self::new(path.display().to_string(), text))
     }
 

@@ -121,8 +121,17 @@ impl RolloutService for Planning {
             check_owner(planner, &caller, &wish.vm)?;
             planner.install(&asked, &wish, actor.clone(), now)
         };
-        self.0.wish(terms, install).await?;
+        let facts = self.0.wish(terms, install).await?;
+        let made = facts.iter().find_map(|fact| match &fact.event {
+            Event::RolloutRequested { on_demand, .. } => on_demand.as_ref(),
+            _ => None,
+        });
         let rollout = id.to_string();
+        if let Some(made) = made {
+            let not_after = Some(timestamp(made.not_after));
+            return Ok(Response::new(api::InstallPatchesResponse { rollout, not_after }));
+        }
+        // It had been asked for before.
         let not_after = move |planner: &Planner, _| {
             let on_demand = planner.rollouts.get(&id).and_then(|rollout| rollout.on_demand.as_ref());
             on_demand.map(|on_demand| timestamp(on_demand.not_after))

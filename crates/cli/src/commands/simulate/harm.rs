@@ -3,7 +3,7 @@
 
 use super::side_by_side;
 use crate::arguments::Simulate;
-use crate::commands::{print, print_json, table};
+use crate::output::{Format, print, table};
 use nightshift_domain::analysis::Analysis;
 use nightshift_domain::policy::Policy;
 use nightshift_domain::{Event, Time};
@@ -25,7 +25,7 @@ pub(super) fn run(
     start: Time,
     fleet: &[Event],
     policy: &Policy,
-    json: bool,
+    output: Format,
 ) -> anyhow::Result<()> {
     let vms = fleet.iter().filter(|event| matches!(event, Event::VmRegistered { .. })).count();
     let analysis = policy.analysis.or(Some(Analysis::default()));
@@ -42,7 +42,7 @@ pub(super) fn run(
             rows.push(Row { harm: *harm, policy: name, vms, histories });
         }
     }
-    if json { print_json(&rows) } else { show(&rows) }
+    if output.is_for_programs() { output.print(&rows) } else { show(&rows) }
 }
 
 /// In Markdown, as it is in docs/safety.md.

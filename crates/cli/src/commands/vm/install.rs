@@ -1,8 +1,9 @@
 //! `nightshift vm install`: patches on one VM, now.
 
-use super::rollout::actor;
-use super::{print, print_json};
 use crate::arguments::{Class, Install, Reboot, Servers};
+use crate::commands::rollout::actor;
+use crate::failure::Failure;
+use crate::output::{Format, print};
 use crate::{clients, exit};
 use anyhow::Context as _;
 use nightshift_domain::agent::InstallReport;
@@ -15,31 +16,26 @@ use std::time::Duration;
 /// How often it is looked whether the work has ended.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(install: Install, servers: &Servers, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(install: Install, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
     let (vm, no_wait) = (install.vm.clone(), install.no_wait);
     let asked = clients::rollouts(servers).await?.install_patches(request(install)?).await?.into_inner();
     if no_wait {
-        let follow = format_args!("asked; `nightshift rollout show {}`", asked.rollout);
-        if json {
-            print_json(&asked)?
-        } else {
-            print(follow)?
-        }
+        output.answer(&asked, format_args!("asked; `nightshift rollout show {}`", asked.rollout))?;
         return Ok(exit::DONE);
     }
     let report = ended(servers, &vm, &asked.rollout).await?;
-    if json {
-        print_json(&report)?;
+    if output.is_for_programs() {
+        output.print(&report)?;
     }
     let report = InstallReport::try_from(report)?;
-    if !json {
+    if !output.is_for_programs() {
         for patch in &report.patches {
             print(format_args!("{:?} {} {} {}", patch.state, patch.name, patch.version, patch.detail))?;
         }
         print(format_args!("its health is watched: `nightshift rollout show {}`", asked.rollout))?;
     }
     match report.failure() {
-        Some(why) => anyhow::bail!("{vm}: {why}"),
+        Some(why) => Err(failure(&vm, why)),
         None => Ok(exit::DONE),
     }
 }
@@ -67,9 +63,15 @@ fn request(install: Install) -> anyhow::Result<api::InstallPatchesRequest> {
         reboot: reboot.into(),
         maximum_duration_seconds: seconds("longest", install.longest)?,
         within_seconds: seconds("within", install.within)?,
+        idempotency_key: install.wish.key.clone(),
         actor: Some(actor(install.wish)),
-        ..Default::default()
     })
+}
+
+/// It was asked for, and did not end well.
+fn failure(vm: &str, why: impl std::fmt::Display) -> anyhow::Error {
+    let failure = Failure::new(exit::FAILED, format!("{vm}: {why}"));
+    failure.next(format!("nightshift explain {vm}")).next(format!("nightshift vm history {vm}")).into()
 }
 
 /// The machine's report, which comes before the verdict on its health; or why there is none.
@@ -97,13 +99,11 @@ async fn ended(servers: &Servers, vm: &str, rollout: &str) -> anyhow::Result<wir
         let exceptions =
             view.phases.iter().flat_map(|phase| &phase.regions).flat_map(|region| &region.exceptions);
         if let Some(exception) = exceptions.into_iter().next() {
-            anyhow::bail!("nothing was installed on {vm}: {}", exception.why);
+            return Err(failure(vm, format!("nothing was installed: {}", exception.why)));
         }
         let over = [api::RolloutState::Completed, api::RolloutState::Cancelled, api::RolloutState::Expired];
         if over.contains(&view.state()) {
-            anyhow::bail!(
-                "nothing was installed on {vm}: `nightshift explain {vm}` says what stood in its way"
-            );
+            return Err(failure(vm, "nothing was installed".to_owned()));
         }
         tokio::time::sleep(ASK_AGAIN_AFTER).await;
     }
