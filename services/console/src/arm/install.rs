@@ -112,7 +112,8 @@ fn duration(body: &Value) -> Result<u32> {
         return Err(ArmError::invalid(path, sentence));
     };
     let wrong = |why: String| ArmError::invalid(path, format!("maximumDuration = '{given}': {why}"));
-    let parsed = given.parse::<jiff::SignedDuration>();
+    // Not `parse`, which takes "4 hours" as well.
+    let parsed = jiff::fmt::temporal::SpanParser::new().parse_duration(given);
     let parsed = parsed.map_err(|error| wrong(format!("{error}; write an ISO 8601 duration, as PT1H30M")))?;
     match u32::try_from(parsed.as_secs()) {
         Ok(seconds) if seconds > 0 => Ok(seconds),
