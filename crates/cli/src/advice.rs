@@ -32,7 +32,13 @@ const NEXT: &[(&str, &[&str])] = &[
     ("NoEligibleVm", &["nightshift vm list --filter eligible:no", "nightshift explain VM"]),
     ("NothingToRetry", &["nightshift rollout show ROLLOUT", "nightshift rollout resume ROLLOUT"]),
     ("OrderNotFound", &["nightshift vm history VM"]),
-    ("OutsideWindow", &["nightshift explain VM", "nightshift vm change VM --window HH:MM-HH:MM"]),
+    (
+        "OutsideWindow",
+        &[
+            "nightshift vm install VM --within 12h --reason WHY",
+            "nightshift vm change VM --window HH:MM-HH:MM",
+        ],
+    ),
     ("PatchModeNotAutomaticByPlatform", &["nightshift vm change VM --patch-mode AutomaticByPlatform"]),
     ("PatchModeNotSupported", &["nightshift vm show VM"]),
     ("PhaseNotFound", &["nightshift rollout show ROLLOUT"]),

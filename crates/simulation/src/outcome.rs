@@ -26,6 +26,8 @@ pub struct Outcome {
     pub events: u64,
     /// Each rollout.
     pub rollouts: Vec<RolloutOutcome>,
+    /// What people had installed on single VMs, each a rollout of that VM.
+    pub installs: Vec<RolloutOutcome>,
     /// VMs that could have been patched by the deadline and were not.
     pub missed: Vec<VmId>,
     /// Waiting VMs without a reason.
@@ -138,14 +140,19 @@ impl Outcome {
         planner: &Planner,
         coordinator: &Coordinator,
     ) -> Self {
-        let rollouts = planner.rollouts.iter().map(|(id, rollout)| rollout_outcome(id, rollout, coordinator));
+        let (installs, rollouts): (Vec<_>, Vec<_>) =
+            planner.rollouts.iter().partition(|(_, rollout)| rollout.on_demand.is_some());
+        let outcomes = |of: Vec<(&RolloutId, &Rollout)>| {
+            of.into_iter().map(|(id, rollout)| rollout_outcome(id, rollout, coordinator)).collect()
+        };
         Self {
             seed,
             start,
             end,
             vms: planner.fleet.vms.len(),
             events: tape.events,
-            rollouts: rollouts.collect(),
+            rollouts: outcomes(rollouts),
+            installs: outcomes(installs),
             missed: Vec::new(),
             unexplained: Unexplained::default(),
             audit: tape.is_kept().then(|| nightshift_audit::audit(tape.records())),

@@ -23,7 +23,7 @@ const SKEW: Duration = Duration::seconds(6);
 fn a_halt_reaches_every_region_within_the_time_that_a_fact_takes() {
     let (mut halts, mut to_planner, mut to_regions) = (0, Duration::zero(), Duration::zero());
     for seed in 0..12 {
-        let faults = Faults { wishes: 0, fleet_changes: 0, install_fails: 20, ..Faults::all() };
+        let faults = Faults { wishes: 0, fleet_changes: 0, installs: 0, install_fails: 20, ..Faults::all() };
         let mut world = World::new(seed, start(), &synthetic_fleet(120, 6).unwrap(), faults);
         let policy =
             Policy { phase_shares: vec![50, 100], budgets: Budgets::all(10, 1), ..Policy::default() };

@@ -91,7 +91,7 @@ fn check(seed: u64, outcome: &Outcome) {
         outcome.missed,
         outcome.rollouts
     );
-    for rollout in &outcome.rollouts {
+    for rollout in outcome.rollouts.iter().chain(&outcome.installs) {
         let ended = ["passed", "expired", "cancelled"].contains(&rollout.state);
         assert!(ended, "NIGHTSHIFT_SEED={seed}: {} is {}", rollout.rollout, rollout.state);
     }

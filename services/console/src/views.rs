@@ -132,9 +132,17 @@ fn phase_view(
         state: phase_state(phase).into(),
         regions: regions.collect(),
         tally: Some((&running_tally(view, id, phase)).into()),
-        gate: phase_gate(rollout, number - 1, phase, now).into_iter().map(condition).collect(),
+        gate: gate_of(rollout, number - 1, phase, now),
         approval_needed: phase.state == PhaseState::Waiting && needs_approval(rollout, number - 1),
     }
+}
+
+/// What the phase waits for; of one VM on demand nothing, as nothing comes after it.
+fn gate_of(rollout: &Rollout, number: u32, phase: &Phase, now: Time) -> Vec<api::Condition> {
+    if rollout.on_demand.is_some() {
+        return Vec::new();
+    }
+    phase_gate(rollout, number, phase, now).into_iter().map(condition).collect()
 }
 
 fn add_run(region: &mut api::RegionView, run: &Run) {

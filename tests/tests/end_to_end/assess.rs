@@ -7,6 +7,9 @@ use nightshift_cli::clients;
 use nightshift_cli::real_fleet::RealFleet;
 use nightshift_cli::stack::{Listen, Stack};
 use nightshift_domain::fleet::Feature;
+use nightshift_domain::rhythm::Rhythm;
+use nightshift_domain::rollout::Actor;
+use nightshift_protocol::api::v1 as api;
 use nightshift_runtime::Clock;
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -21,6 +24,7 @@ fn nightshift(servers: &Servers, words: &[&str]) -> Output {
         .args(words)
         .env("NIGHTSHIFT_TOKEN", token.trim())
         .env("NIGHTSHIFT_CONSOLE", &servers.console)
+        .env("NIGHTSHIFT_PLANNER", &servers.planner)
         .env("NIGHTSHIFT_GATEWAY", &servers.gateway);
     command.output().unwrap()
 }
@@ -55,6 +59,12 @@ fn a_person_asks_what_a_machine_lacks_and_it_looks_itself() {
         declared.features.push(("real".parse().unwrap(), Feature::InGuestPatchVMPreview));
         let fleet = clients::fleet(&stack.servers).await;
         fleet.unwrap().declare_fleet(declared.request()).await.unwrap();
+        // Installs are watched as long as the usual rollout's: a region's geo-pair waits for that.
+        let rhythm = Rhythm { policy: RealFleet::policy(), ..Rhythm::default() };
+        let actor = Actor { name: "tester".into(), reason: "seconds for hours".into() };
+        let (rhythm, actor) = (Some((&rhythm).into()), Some((&actor).into()));
+        let request = api::DeclareRhythmRequest { rhythm, actor, ..Default::default() };
+        clients::rollouts(&stack.servers).await.unwrap().declare_rhythm(request).await.unwrap();
         stack
     });
     for (vm, manager) in ASKED {

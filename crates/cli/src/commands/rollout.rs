@@ -200,7 +200,8 @@ async fn list(servers: &Servers, output: Format) -> anyhow::Result<()> {
         let mut row = vec![toned(None, &rollout.rollout), toned(summary::tone(state), summary::state(state))];
         let cells = counted.iter().zip(counts);
         row.extend(cells.map(|(heading, count)| toned(summary::count_tone(heading, count), count)));
-        row.push(toned(None, &rollout.why));
+        let on_demand = rollout.on_demand.as_ref().map(|on_demand| format!("on demand: VM {}", on_demand.vm));
+        row.push(toned(None, on_demand.unwrap_or_else(|| rollout.why.clone())));
         rows.add_row(row);
     }
     crate::output::print(&rows)

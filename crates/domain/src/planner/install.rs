@@ -74,7 +74,7 @@ impl Planner {
         let window = self.fleet.window(vm);
         let zone = self.fleet.time_zone(vm);
         let minutes = policy.longest_work.num_minutes();
-        let shown = format!("its window, {}–{}", window.start_text(), window.end_text());
+        let shown = format!("the window of VM \"{}\", {}–{}", vm.id, window.start_text(), window.end_text());
         let opening = zone.and_then(|zone| room_for(window, zone, now, policy));
         match opening {
             Some(opening) if opening.opens <= not_after => Ok(()),

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// How often it is looked whether the work has ended.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How long the console may take to read in the log what the planner wrote.
+const CONSOLE_READS: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(install: Install, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
     let (vm, no_wait) = (install.vm.clone(), install.no_wait);
@@ -77,12 +79,13 @@ fn failure(vm: &str, why: impl std::fmt::Display) -> anyhow::Error {
 /// The machine's report, which comes before the verdict on its health; or why there is none.
 async fn ended(servers: &Servers, vm: &str, rollout: &str) -> anyhow::Result<wire::InstallReport> {
     let mut console = clients::console(servers).await?;
+    let since = tokio::time::Instant::now();
     loop {
         let request = api::GetRolloutRequest { rollout: rollout.to_owned() };
         // The console may not have read of it yet.
         let view = match console.get_rollout(request).await {
             Ok(answer) => answer.into_inner().rollout.context("the console sent no rollout")?,
-            Err(status) if status.code() == tonic::Code::NotFound => {
+            Err(status) if status.code() == tonic::Code::NotFound && since.elapsed() < CONSOLE_READS => {
                 tokio::time::sleep(ASK_AGAIN_AFTER).await;
                 continue;
             }
