@@ -102,8 +102,8 @@ async fn until_answered<T>(ask: impl AsyncFn() -> Result<T, Status>) -> Result<T
 /// None if asking again would not help.
 fn pause_before_trying_again(status: &Status) -> Option<Duration> {
     let may_pass = matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded)
-        // So tonic calls a connection that broke.
-        || (status.code() == Code::Unknown && status.get_details_error_info().is_none());
+        // So tonic calls a connection that broke, by when it did.
+        || (matches!(status.code(), Code::Unknown | Code::Cancelled) && status.get_details_error_info().is_none());
     let said = status.get_details_retry_info().and_then(|retry| retry.retry_delay);
     may_pass.then(|| said.unwrap_or(Duration::from_millis(500)))
 }
