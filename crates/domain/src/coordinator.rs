@@ -155,9 +155,13 @@ impl Coordinator {
     pub fn ask<'a>(&'a self, rollout: &RolloutId, region: &RegionName) -> Option<Ask<'a>> {
         let asked = self.rollouts.get(rollout)?;
         let phase = asked.turn(region).map_or(0, |(phase, _)| phase);
-        let run = self.runs.get(region).and_then(|runs| runs.get(rollout));
-        let beside = run.map(|run| self.beside(rollout, region, run)).unwrap_or_default();
+        let beside =
+            self.run(region, rollout).map(|run| self.beside(rollout, region, run)).unwrap_or_default();
         Some(asked.ask(region, phase, &self.fleet, beside))
+    }
+
+    fn run(&self, region: &RegionName, rollout: &RolloutId) -> Option<&Run> {
+        self.runs.get(region)?.get(rollout)
     }
 
     fn is_mine(&self, region: &RegionName) -> bool {
@@ -185,8 +189,7 @@ impl Coordinator {
         } else if round == 1 {
             self.eligible(region).collect()
         } else {
-            let run = self.runs.get(region).and_then(|runs| runs.get(rollout));
-            let left = run.into_iter().flat_map(Run::leftovers);
+            let left = self.run(region, rollout).into_iter().flat_map(Run::leftovers);
             let vms = left.filter_map(|vm| self.fleet.vms.get(vm));
             let still = vms.filter(|vm| vm.region == *region && self.fleet.ineligible(vm).is_none());
             still.filter_map(|vm| Member::of(vm, &self.fleet)).collect()

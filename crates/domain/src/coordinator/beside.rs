@@ -28,32 +28,27 @@ impl Coordinator {
         let on_demand = self.rollouts.iter().filter(|(_, asked)| asked.on_demand.is_some());
         let open = on_demand
             .filter(|(install, asked)| asked.turn(region).is_some() && !self.is_completed(install, region));
-        open.map(|(install, _)| {
-            let run = self.runs.get(region).and_then(|runs| runs.get(install));
-            (install, run.and_then(Run::only_member))
-        })
-        .collect()
+        open.map(|(install, _)| (install, self.run(region, install).and_then(Run::only_member))).collect()
     }
 
     /// A run that is not known here has not completed as far as anybody here can tell.
     fn is_completed(&self, rollout: &RolloutId, region: &RegionName) -> bool {
-        let run = self.runs.get(region).and_then(|runs| runs.get(rollout));
-        run.is_some_and(Run::is_completed)
+        self.run(region, rollout).is_some_and(Run::is_completed)
     }
 
     /// Why the order of a run on demand cannot be placed yet: every other run of the region must have yielded to it, those
     /// whose turn was granted before and that have not begun among them, and none may have the VM in flight.
     fn kept_back(&self, install: &RolloutId, region: &RegionName, run: &Run) -> Option<String> {
         let vm = &run.only_member()?.vm;
-        let runs = self.runs.get(region);
         let awaited = self.rollouts.iter().find(|(rollout, asked)| {
-            let known = runs.and_then(|runs| runs.get(*rollout)).map_or(0, Run::round);
+            let known = self.run(region, rollout).map_or(0, Run::round);
             asked.on_demand.is_none() && asked.turn(region).is_some_and(|(_, round)| known < round)
         });
         if let Some((rollout, _)) = awaited {
             return Some(format!("rollout \"{rollout}\" is about to begin in its region"));
         }
-        let others = || runs.into_iter().flatten().filter(|(rollout, _)| *rollout != install);
+        let runs = || self.runs.get(region).into_iter().flatten();
+        let others = || runs().filter(|(rollout, _)| *rollout != install);
         let flying =
             others().find(|(_, run)| run.standing(vm).is_some_and(|standing| standing.is_in_flight()));
         if let Some((rollout, _)) = flying {

@@ -3,7 +3,7 @@
 use super::{Planner, as_decision};
 use crate::event::{Event, Partition};
 use crate::fleet::Vm;
-use crate::id::RolloutId;
+use crate::id::{RolloutId, VmId};
 use crate::mind::{Decision, Time};
 use crate::on_demand::{InstallWish, OnDemand};
 use crate::plan::{PlannedPhase, PlannedRegion};
@@ -43,7 +43,7 @@ impl Planner {
         if let Some(refusal) = self.fleet.ineligible(model) {
             return Err(refusal);
         }
-        if let Some((other, _)) = self.installs_of(vm).next() {
+        if let Some(other) = self.install_under_way(vm) {
             let sentence =
                 format!("\"{other}\" is installing patches on VM \"{vm}\": wait for it, or cancel it");
             return Err(Refusal::new("InstallUnderWay", sentence).about(other));
@@ -59,15 +59,13 @@ impl Planner {
         Ok(as_decision(Partition::Rollout, vec![requested, planned]))
     }
 
-    /// Rollouts on demand on this VM that are not completed.
-    fn installs_of<'a>(
-        &'a self,
-        vm: &crate::id::VmId,
-    ) -> impl Iterator<Item = (&'a RolloutId, &'a crate::rollout::Rollout)> {
-        self.rollouts.iter().filter(move |(_, rollout)| {
+    /// The rollout on demand on this VM that is not completed.
+    fn install_under_way(&self, vm: &VmId) -> Option<&RolloutId> {
+        let mut open = self.rollouts.iter().filter(|(_, rollout)| {
             let is_of_vm = rollout.on_demand.as_ref().is_some_and(|on_demand| on_demand.vm == *vm);
             is_of_vm && !matches!(rollout.status, Status::Completed { .. })
-        })
+        });
+        open.next().map(|(id, _)| id)
     }
 
     fn check_window(&self, vm: &Vm, policy: &Policy, now: Time, not_after: Time) -> Result<(), Refusal> {
@@ -75,21 +73,15 @@ impl Planner {
         let zone = self.fleet.time_zone(vm);
         let minutes = policy.longest_work.num_minutes();
         let shown = format!("the window of VM \"{}\", {}–{}", vm.id, window.start_text(), window.end_text());
-        let opening = zone.and_then(|zone| room_for(window, zone, now, policy));
-        match opening {
-            Some(opening) if opening.opens <= not_after => Ok(()),
-            Some(opening) => {
-                let opens = opening.opens.format("%F %R UTC");
-                let sentence = format!(
-                    "{shown}, has room for work of {minutes} minutes from {opens} on only: ask for it within a longer \
-                     time, for shorter work, or give the VM another window"
-                );
-                Err(Refusal::new("OutsideWindow", sentence).about(&vm.id))
-            }
-            None => {
-                let sentence = format!("{shown}, is never long enough for work of {minutes} minutes");
-                Err(Refusal::new("OutsideWindow", sentence).about(&vm.id))
-            }
-        }
+        let when = match zone.and_then(|zone| room_for(window, zone, now, policy)) {
+            Some(opening) if opening.opens <= not_after => return Ok(()),
+            Some(opening) => format!(
+                "has room for work of {minutes} minutes from {} on only: ask for it within a longer time, for shorter \
+                 work, or give the VM another window",
+                opening.opens.format("%F %R UTC")
+            ),
+            None => format!("is never long enough for work of {minutes} minutes"),
+        };
+        Err(Refusal::new("OutsideWindow", format!("{shown}, {when}")).about(&vm.id))
     }
 }

@@ -6,6 +6,10 @@ use crate::fleet::{Kin, Placement};
 use crate::id::{RolloutId, VmId};
 use crate::layout::{Member, share};
 use crate::mind::Time;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many VMs of each subscription outside zones and sets may be in flight at once.
+pub(super) type Shares = BTreeMap<Kin, usize>;
 
 /// What a run has to know of the other runs of its region.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +79,13 @@ impl Run {
 
     /// Whether an order with this member keeps clear of the VMs that people have patched: not beside another zone (rule S3)
     /// or another machine of its set (S4), and within its subscription's share, of which those take a part (S5).
-    pub(super) fn keeps_clear(&self, member: &Member, ask: &Ask<'_>, kin_in_flight: usize) -> bool {
+    pub(super) fn keeps_clear(
+        &self,
+        member: &Member,
+        ask: &Ask<'_>,
+        shares: &Shares,
+        kin_in_flight: usize,
+    ) -> bool {
         let beside = &ask.beside;
         if beside.busy.is_empty() {
             return true;
@@ -83,16 +93,21 @@ impl Run {
         if beside.collides_with(member) {
             return false;
         }
-        let Some(kin @ Kin::Subscription(_)) = member.kin() else { return true };
-        let busy = beside.of_kin(&kin);
-        if busy == 0 {
-            return true;
-        }
-        let of_round = self.step_of.keys().filter_map(|vm| self.members.get(vm));
-        let kin_of_round = of_round.filter(|member| member.kin().as_ref() == Some(&kin)).count();
-        let size = ask.fleet.kin(&self.region, &kin);
-        let flying = kin_in_flight + busy;
-        flying < share(kin_of_round, self.policy.batch_percent) && flying + 1 < size
+        let Some((kin, share)) = member.kin().and_then(|kin| shares.get_key_value(&kin)) else { return true };
+        let flying = kin_in_flight + beside.of_kin(kin);
+        flying < *share && flying + 1 < ask.fleet.kin(&self.region, kin)
+    }
+
+    /// The shares of subscriptions of which people have VMs patched: worked out once, and not for each VM of a region.
+    pub(super) fn shares_beside(&self, ask: &Ask<'_>) -> Shares {
+        let busy = ask.beside.busy.iter().filter_map(|member| member.kin());
+        let subscriptions: BTreeSet<Kin> = busy.filter(|kin| matches!(kin, Kin::Subscription(_))).collect();
+        let share_of = |kin: Kin| {
+            let of_round = self.step_of.keys().filter_map(|vm| self.members.get(vm));
+            let of_kin = of_round.filter(|member| member.kin().as_ref() == Some(&kin)).count();
+            (kin, share(of_kin, self.policy.batch_percent))
+        };
+        subscriptions.into_iter().map(share_of).collect()
     }
 
     /// A VM that a person wished to have patched by a moment that is over is not patched any more.

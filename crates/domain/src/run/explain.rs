@@ -150,7 +150,8 @@ impl Run {
             return Some(Reason::new("OnDemand", "a person has patches installed on it at the moment", None));
         }
         let kin_in_flight = member.kin().map_or(0, |kin| self.in_flight.of_kin(&kin));
-        let clear = self.keeps_clear(member, ask, kin_in_flight) && !self.owes_blindly(ask);
+        let clear =
+            self.keeps_clear(member, ask, &self.shares_beside(ask), kin_in_flight) && !self.owes_blindly(ask);
         let sentence = "a person has patches installed on a machine beside it, which must end first";
         (!clear).then(|| Reason::new("OnDemandBeside", sentence, None))
     }

@@ -9,6 +9,7 @@ use crate::layout::{Member, Step};
 use crate::mind::Time;
 use crate::patch::RebootSetting;
 use crate::run::Standing;
+use crate::run::beside::Shares;
 use crate::run::time_limits::baseline_overdue;
 use crate::window::Opening;
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub(in crate::run) struct Room {
     orders: usize,
     /// Kin that are ordered by this very decision.
     kin: BTreeMap<Kin, usize>,
+    /// Of subscriptions of which people have VMs patched on demand.
+    shares: Shares,
 }
 
 enum Next {
@@ -48,7 +51,12 @@ impl Run {
         let most = ask.policy.max_in_flight.map_or(usize::MAX, |most| most as usize);
         let most = most.saturating_sub(ask.beside.busy.len());
         let orders = most.saturating_sub(self.in_flight.len());
-        Room { calls: most.saturating_sub(taken), orders, kin: BTreeMap::new() }
+        Room {
+            calls: most.saturating_sub(taken),
+            orders,
+            kin: BTreeMap::new(),
+            shares: self.shares_beside(ask),
+        }
     }
 
     /// Whether a VM may be ordered by the policy's bound, without putting all of its kin in flight (some may have left the
@@ -61,7 +69,7 @@ impl Run {
             let size = ask.fleet.kin(&self.region, &kin);
             size < 2 || kin_in_flight + 1 < size
         });
-        room.orders > 0 && leaves_one && self.keeps_clear(member, ask, kin_in_flight)
+        room.orders > 0 && leaves_one && self.keeps_clear(member, ask, &room.shares, kin_in_flight)
     }
 
     fn advance_step(
