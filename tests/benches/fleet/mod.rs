@@ -1,4 +1,4 @@
-//! The machines of the benchmarks.
+//! The machines of the benchmarks, and of tests with many.
 
 use nightshift_domain::fleet::{Image, Os, PatchMode, Placement, Vm};
 use nightshift_domain::{RegionName, SubscriptionId, VmId};

@@ -10,6 +10,8 @@ mod access;
 mod az;
 mod contract;
 mod door;
+#[path = "../../benches/fleet/mod.rs"]
+mod fleet;
 mod paging;
 mod refusals;
 mod rest;

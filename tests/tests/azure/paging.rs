@@ -1,8 +1,9 @@
 //! Lists of a large fleet, page by page, while it changes.
 
 use crate::door::{Door, SUBSCRIPTION, linux, regions, vm};
+use crate::fleet;
 use nightshift_cli::clients;
-use nightshift_domain::fleet::{Image, Os, PatchMode, Placement, Vm};
+use nightshift_domain::fleet::Vm;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -83,20 +84,5 @@ fn name(number: usize) -> String {
 }
 
 fn machine(number: usize) -> Vm {
-    Vm {
-        id: name(number).parse().unwrap(),
-        subscription: SUBSCRIPTION.parse().unwrap(),
-        resource_group: "large".into(),
-        region: "westeurope".parse().unwrap(),
-        placement: Placement::Standalone,
-        os: Os::Linux,
-        image: Image { publisher: "Canonical".into(), offer: "UbuntuServer".into(), sku: "18.04-LTS".into() },
-        patch_mode: PatchMode::AutomaticByPlatform,
-        time_zone: None,
-        window: None,
-        automatic_updates: None,
-        assessment_mode: Default::default(),
-        reboot: None,
-        resource: None,
-    }
+    fleet::vm(name(number), SUBSCRIPTION.into(), "large".into(), "westeurope")
 }

@@ -2,12 +2,12 @@
 //! have the log, nothing less and nothing twice.
 
 use crate::demo::binary;
-use crate::five::Five;
+use crate::five::{Five, broker};
+use crate::fleet;
 use crate::real_run::{alone, runtime};
 use nightshift_cli::arguments::Servers;
 use nightshift_cli::{clients, fleet_file};
 use nightshift_domain::policy::Policy;
-use nightshift_event_log::nats_server::NatsServer;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::envelope::Envelope;
 use nightshift_protocol::events::v1 as wire;
@@ -57,15 +57,7 @@ fn consumers_in_python_and_rust_that_are_killed_have_every_event_once() {
     println!("NIGHTSHIFT_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users");
-    let made = Command::new(binary("nightshift"))
-        .args(["nats-users", "--consumer", "warehouse,archive"])
-        .arg(&users)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let may = std::fs::read_to_string(users.join("users.conf")).unwrap();
-    let nats = NatsServer::start_with(&folder.path().join("nats"), &may).unwrap();
+    let (nats, users) = broker(folder.path(), &["warehouse", "archive"]);
     let five = Five::start(folder.path(), &nats.url(), &users);
     runtime().block_on(async {
         five.ready().await;
@@ -124,26 +116,8 @@ pub async fn declare(servers: &Servers, round: usize, count: usize) {
 }
 
 fn vm(round: usize, number: usize) -> wire::Vm {
-    use nightshift_domain::fleet::{Image, Os, PatchMode, Placement, Vm};
-    let image =
-        Image { publisher: "Canonical".into(), offer: "UbuntuServer".into(), sku: "18.04-LTS".into() };
-    let vm = Vm {
-        id: format!("vm-{round}-{number}").parse().unwrap(),
-        subscription: "web".parse().unwrap(),
-        resource_group: "group".into(),
-        region: ["west", "east"][number % 2].parse().unwrap(),
-        placement: Placement::Standalone,
-        os: Os::Linux,
-        image,
-        patch_mode: PatchMode::AutomaticByPlatform,
-        time_zone: None,
-        window: None,
-        automatic_updates: None,
-        assessment_mode: Default::default(),
-        reboot: None,
-        resource: None,
-    };
-    (&vm).into()
+    let region = ["west", "east"][number % 2];
+    (&fleet::vm(format!("vm-{round}-{number}"), "web".into(), "group".into(), region)).into()
 }
 
 /// The partitions of rollouts and of a region get their streams only now, while the consumers run.

@@ -2,14 +2,39 @@
 
 use crate::demo::binary;
 use nightshift_cli::arguments::Servers;
+use nightshift_event_log::nats_server::NatsServer;
 use nightshift_runtime::access::{Issuer, Role, Wanted};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 pub const NAMES: [&str; 5] =
     ["console", "rollout-planner", "region-coordinator", "health-monitor", "agent-gateway"];
+
+/// A nats-server that lets in the services and these consumers; and the folder with each one's key.
+pub fn broker(folder: &Path, consumers: &[&str]) -> (NatsServer, PathBuf) {
+    let users = folder.join("users");
+    let mut command = Command::new(binary("nightshift"));
+    command.arg("nats-users").arg(&users).args(consumers.iter().flat_map(|name| ["--consumer", name]));
+    let made = command.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let may = fs::read_to_string(users.join("users.conf")).unwrap();
+    (NatsServer::start_with(&folder.join("nats"), &may).unwrap(), users)
+}
+
+/// What is looked for, once it is there; it comes in time, or the test fails.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
 
 pub struct Five {
     services: Vec<Service>,
@@ -20,8 +45,8 @@ pub struct Five {
 
 struct Service {
     name: &'static str,
-    config: std::path::PathBuf,
-    log: std::path::PathBuf,
+    config: PathBuf,
+    log: PathBuf,
     process: Child,
 }
 
@@ -38,7 +63,7 @@ impl Five {
         let keys = folder.join("keys.json");
         fs::write(&keys, serde_json::to_string(&issuer.public_keys()).unwrap()).unwrap();
         let token_file = folder.join("admin.token");
-        let admin = Wanted::new("tester", Role::Admin, std::time::Duration::from_secs(3_600));
+        let admin = Wanted::new("tester", Role::Admin, Duration::from_secs(3_600));
         fs::write(&token_file, issuer.issue(&admin).unwrap()).unwrap();
         let ports = free_ports(7);
         let at = |index: usize| SocketAddr::from(([127, 0, 0, 1], ports[index]));

@@ -11,6 +11,8 @@ mod assess;
 mod consumers;
 mod demo;
 mod five;
+#[path = "../../benches/fleet/mod.rs"]
+mod fleet;
 mod health;
 mod identity;
 mod nats_users;

@@ -1,22 +1,17 @@
 //! A long-running operation of the REST door, whose console is killed while it runs.
 
 use crate::consumers;
-use crate::demo::binary;
-use crate::five::Five;
+use crate::five::{Five, broker, until};
 use crate::real_run::{alone, runtime};
 use nightshift_agent::config::Config;
 use nightshift_agent::run::{back_end, run as run_agent};
 use nightshift_cli::enrolment;
 use nightshift_domain::VmId;
-use nightshift_event_log::nats_server::NatsServer;
 use nightshift_runtime::Clock;
 use serde_json::{Value, json};
-use std::process::Command;
-use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-const LONGEST: Duration = Duration::from_secs(60);
 const VM: &str =
     "/subscriptions/web/resourceGroups/group/providers/Microsoft.Compute/virtualMachines/machine";
 
@@ -25,11 +20,7 @@ fn an_assessment_is_answered_for_truthfully_by_a_console_that_was_killed_meanwhi
     let _alone = alone();
     nightshift_runtime::crypto::install();
     let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users");
-    let made = Command::new(binary("nightshift")).arg("nats-users").arg(&users).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let may = std::fs::read_to_string(users.join("users.conf")).unwrap();
-    let nats = NatsServer::start_with(&folder.path().join("nats"), &may).unwrap();
+    let (nats, users) = broker(folder.path(), &[]);
     let mut five = Five::start(folder.path(), &nats.url(), &users);
     runtime().block_on(async {
         five.ready().await;
@@ -106,17 +97,6 @@ impl Agent {
     async fn end(self) {
         self.shutdown.cancel();
         self.running.await.unwrap().unwrap();
-    }
-}
-
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = Instant::now() + LONGEST;
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < end, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

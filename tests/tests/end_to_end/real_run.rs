@@ -1,12 +1,11 @@
 //! Six real machines, patched by the services in every shape that they are deployed in.
 
-use crate::five::{Five, NAMES};
+use crate::five::{Five, NAMES, broker};
 use nightshift_audit::Report;
 use nightshift_cli::arguments::Servers;
 use nightshift_cli::real_fleet::{FAILS, MachineReport, REBOOTS, RealFleet};
 use nightshift_cli::stack::{Listen, Stack};
 use nightshift_cli::{audit, clients};
-use nightshift_event_log::nats_server::NatsServer;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1 as wire;
 use nightshift_runtime::Clock;
@@ -16,7 +15,6 @@ use rand::{Rng as _, SeedableRng as _};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -91,14 +89,7 @@ fn as_five_processes_each_of_which_is_killed_at_a_random_moment() {
 
 fn on_nats(mut meanwhile: impl AsyncFnMut(&mut Five, Instant)) {
     let folder = open_folder();
-    let nats_folder = folder.path().join("nats");
-    std::fs::create_dir_all(&nats_folder).unwrap();
-    let users = folder.path().join("users");
-    let made =
-        Command::new(crate::demo::binary("nightshift")).arg("nats-users").arg(&users).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let may = std::fs::read_to_string(users.join("users.conf")).unwrap();
-    let nats = NatsServer::start_with(&nats_folder, &may).unwrap();
+    let (nats, users) = broker(folder.path(), &[]);
     let mut fleet = prepare(folder.path());
     let mut five = Five::start(folder.path(), &nats.url(), &users);
     runtime().block_on(async {

@@ -2,8 +2,7 @@
 //! died goes on where it was.
 
 use crate::consumers;
-use crate::demo::binary;
-use crate::five::Five;
+use crate::five::{Five, broker};
 use crate::real_run::{alone, runtime};
 use async_nats::jetstream::{self, consumer::DeliverPolicy, consumer::pull};
 use futures::TryStreamExt as _;
@@ -16,7 +15,6 @@ use nightshift_protocol::convert::timestamp;
 use nightshift_protocol::envelope::Envelope;
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 #[test]
@@ -24,11 +22,7 @@ fn the_log_is_read_from_any_point_and_on_after_a_death_of_the_console() {
     let _alone = alone();
     nightshift_runtime::crypto::install();
     let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users");
-    let made = Command::new(binary("nightshift")).arg("nats-users").arg(&users).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let may = std::fs::read_to_string(users.join("users.conf")).unwrap();
-    let nats = NatsServer::start_with(&folder.path().join("nats"), &may).unwrap();
+    let (nats, users) = broker(folder.path(), &[]);
     let mut five = Five::start(folder.path(), &nats.url(), &users);
     runtime().block_on(async {
         five.ready().await;

@@ -3,11 +3,10 @@
 
 use crate::consumers;
 use crate::demo::binary;
-use crate::five::Five;
+use crate::five::{Five, broker, until};
 use crate::real_run::{alone, runtime};
 use nightshift_cli::arguments::Servers;
 use nightshift_cli::clients;
-use nightshift_event_log::nats_server::NatsServer;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::envelope::Envelope;
 use nightshift_protocol::json::event_json;
@@ -17,10 +16,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
 
-/// Whatever is waited for comes within this time, or the test fails.
-const LONGEST: Duration = Duration::from_secs(60);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEXT_SECRET: &str = "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldY";
 
@@ -28,11 +24,7 @@ const NEXT_SECRET: &str = "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldY";
 fn whatever_a_receiver_does_it_has_every_event_in_order_in_the_end() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users");
-    let made = Command::new(binary("nightshift")).arg("nats-users").arg(&users).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let may = fs::read_to_string(users.join("users.conf")).unwrap();
-    let nats = NatsServer::start_with(&folder.path().join("nats"), &may).unwrap();
+    let (nats, users) = broker(folder.path(), &[]);
     let mut stubborn = Receiver::start(folder.path(), "stubborn");
     let steady = Receiver::start(folder.path(), "steady");
     let choosy = Receiver::start(folder.path(), "choosy");
@@ -195,17 +187,6 @@ async fn list(servers: &Servers) -> BTreeMap<String, api::Webhook> {
     let mut console = clients::webhooks(servers).await.unwrap();
     let listed = console.list_webhooks(api::ListWebhooksRequest {}).await.unwrap().into_inner();
     listed.webhooks.into_iter().map(|webhook| (webhook.webhook.clone(), webhook)).collect()
-}
-
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = Instant::now() + LONGEST;
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < end, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// A receiver in a process of its own.
