@@ -72,7 +72,8 @@ async fn under_way(wanted: &Forecast, servers: &Servers) -> anyhow::Result<Befor
             known
         }
         None => {
-            let rollouts = planner.rollouts.iter().filter(|(_, rollout)| open(rollout));
+            let rollouts = planner.rollouts.iter();
+            let rollouts = rollouts.filter(|(_, rollout)| open(rollout) && rollout.on_demand.is_none());
             let newest = rollouts.max_by_key(|(_, rollout)| rollout.requested);
             let none = || {
                 Failure::new(
