@@ -41,9 +41,15 @@ fn in_a_pipe_the_environment_and_the_option_decide() {
 #[test]
 fn on_a_terminal_there_are_colours_unless_somebody_does_not_want_them() {
     let folder = tempfile::tempdir().unwrap();
-    for (before, is_painted) in
-        [("", true), ("NO_COLOR=1", false), ("TERM=dumb", false), ("CLICOLOR=0", false)]
-    {
+    for (before, is_painted) in [
+        ("", true),
+        ("NO_COLOR=1", false),
+        ("TERM=dumb", false),
+        ("CLICOLOR=0", false),
+        // The logs of a CI that gives its commands a terminal show colours, whatever TERM says.
+        ("TERM=dumb CI=true", true),
+        ("CI=true NO_COLOR=1", false),
+    ] {
         let command = nightshift(folder.path(), &["context", "list"]);
         let terminal = Terminal::run(command, before, 24, 80);
         terminal

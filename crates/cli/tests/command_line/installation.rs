@@ -31,7 +31,8 @@ pub fn nightshift(folder: &Path, words: &[&str]) -> Command {
     command.args(words).current_dir(folder).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        if name.starts_with("NIGHTSHIFT_") || name.starts_with("CLICOLOR") || name == "NO_COLOR" {
+        let decides_colors = name.starts_with("CLICOLOR") || name == "NO_COLOR" || name == "CI";
+        if name.starts_with("NIGHTSHIFT_") || decides_colors {
             command.env_remove(name);
         }
     }
