@@ -55,7 +55,6 @@ async fn under_way(wanted: &Forecast, servers: &Servers) -> anyhow::Result<Befor
     let newest = facts.last().map(|fact| fact.at);
     let mut planner = Planner::default();
     facts.iter().for_each(|fact| planner.apply(fact));
-    let open = |rollout: &Rollout| !matches!(rollout.status, Status::Completed { .. });
     let rollout = match &wanted.rollout {
         Some(name) => {
             let known = RolloutId::new(name.clone())?;
@@ -63,7 +62,7 @@ async fn under_way(wanted: &Forecast, servers: &Servers) -> anyhow::Result<Befor
                 Failure::new(exit::NOT_FOUND, format!("no rollout \"{name}\""))
                     .next("nightshift rollout list")
             })?;
-            if !open(rollout) {
+            if !is_open(rollout) {
                 let over = format!("rollout \"{name}\" is completed: nothing of it is to come");
                 return Err(Failure::new(exit::REFUSED, over)
                     .next(format!("nightshift rollout show {name}"))
@@ -72,9 +71,6 @@ async fn under_way(wanted: &Forecast, servers: &Servers) -> anyhow::Result<Befor
             known
         }
         None => {
-            let rollouts = planner.rollouts.iter();
-            let rollouts = rollouts.filter(|(_, rollout)| open(rollout) && rollout.on_demand.is_none());
-            let newest = rollouts.max_by_key(|(_, rollout)| rollout.requested);
             let none = || {
                 Failure::new(
                     exit::NOT_FOUND,
@@ -82,7 +78,7 @@ async fn under_way(wanted: &Forecast, servers: &Servers) -> anyhow::Result<Befor
                 )
                 .next("nightshift forecast --fleet FILE")
             };
-            newest.map(|(id, _)| id.clone()).ok_or_else(none)?
+            newest_of_fleet(&planner).cloned().ok_or_else(none)?
         }
     };
     // A log that ended long ago is looked at as of its end; a live one as of now.
@@ -91,6 +87,17 @@ async fn under_way(wanted: &Forecast, servers: &Servers) -> anyhow::Result<Befor
         _ => newest.map_or_else(Utc::now, |newest| newest.max(Utc::now())),
     };
     Ok(Before { from, rollout, state: State::UnderWay { facts } })
+}
+
+fn is_open(rollout: &Rollout) -> bool {
+    !matches!(rollout.status, Status::Completed { .. })
+}
+
+/// The fleet's newest rollout that is under way; what a person has installed on one VM meanwhile is none.
+fn newest_of_fleet(planner: &Planner) -> Option<&RolloutId> {
+    let rollouts = planner.rollouts.iter();
+    let rollouts = rollouts.filter(|(_, rollout)| is_open(rollout) && rollout.on_demand.is_none());
+    rollouts.max_by_key(|(_, rollout)| rollout.requested).map(|(id, _)| id)
 }
 
 fn show(expected: &Expectation) -> anyhow::Result<()> {
@@ -120,4 +127,35 @@ fn show(expected: &Expectation) -> anyhow::Result<()> {
         print(format_args!("  {vm}: {why}"))?;
     }
     print(format_args!("{} VMs are left alone", expected.left_alone.len()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "all of this is tests")]
+mod tests {
+    use super::*;
+    use nightshift_domain::VmId;
+    use nightshift_domain::on_demand::OnDemand;
+    use nightshift_domain::policy::Policy;
+    use nightshift_domain::rollout::{Actor, Ended};
+
+    #[test]
+    fn without_a_name_it_is_the_fleets_newest_rollout_under_way_and_no_install_on_demand() {
+        let began = Utc::now();
+        let mut planner = Planner::default();
+        let mut ask = |name: &str, minutes: i64, on_demand: Option<&str>| {
+            let at = began + chrono::Duration::minutes(minutes);
+            let actor = Actor { name: "olga".into(), reason: "to see".into() };
+            let on_demand = on_demand.map(|vm| OnDemand { vm: VmId::new(vm).unwrap(), not_after: at });
+            let rollout = Rollout::requested(Policy::default(), actor, at).on_demand(on_demand);
+            planner.rollouts.insert(RolloutId::new(name).unwrap(), rollout);
+            newest_of_fleet(&planner).map(ToString::to_string)
+        };
+        assert_eq!(ask("urgent", 0, Some("weu-web-01")), None);
+        assert_eq!(ask("monthly", 1, None).as_deref(), Some("monthly"));
+        assert_eq!(ask("more-urgent", 2, Some("weu-web-02")).as_deref(), Some("monthly"));
+        assert_eq!(ask("next", 3, None).as_deref(), Some("next"));
+        let next = planner.rollouts.get_mut(&RolloutId::new("next").unwrap()).unwrap();
+        next.status = Status::Completed { ended: Ended::Passed };
+        assert_eq!(newest_of_fleet(&planner).map(RolloutId::as_str), Some("monthly"));
+    }
 }
