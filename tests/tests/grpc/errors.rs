@@ -24,6 +24,13 @@ fn field(status: &Status) -> (String, String) {
     (violation.field, violation.description)
 }
 
+/// What stands against it: of which kind, and its name.
+fn against(status: &Status) -> (String, String) {
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+    let violation = status.get_details_precondition_failure().unwrap().violations.remove(0);
+    (violation.r#type, violation.subject)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_service_says_to_programs_what_was_wrong() {
     let world = World::new().await;
@@ -68,6 +75,19 @@ async fn every_service_says_to_programs_what_was_wrong() {
     let declared = api::DeclareFleetRequest { topology, vms, ..Default::default() };
     let (path, _) = field(&fleet.declare_fleet(declared).await.unwrap_err());
     assert!(path.starts_with("vms[0]."), "{path}");
+    let wish = |vm: &str| api::InstallPatchesRequest {
+        rollout: "urgent".into(),
+        vm: vm.into(),
+        within_seconds: 7 * 24 * 60 * 60,
+        actor: actor(),
+        ..Default::default()
+    };
+    let endless = api::InstallPatchesRequest { maximum_duration_seconds: 2 * 86_400, ..wish("weu-web-01") };
+    let status = rollouts.install_patches(endless).await.unwrap_err();
+    assert_eq!(
+        (reason(&status), field(&status).0),
+        ("INVALID_POLICY".into(), "maximum_duration_seconds".into())
+    );
     let token = api::ListRunsRequest { page_token: "0".into(), ..Default::default() };
     assert_eq!(field(&regions.list_runs(token).await.unwrap_err()).0, "page_token");
 
@@ -77,9 +97,11 @@ async fn every_service_says_to_programs_what_was_wrong() {
     rollouts.cancel_rollout(cancel).await.unwrap();
     let pause = api::PauseRolloutRequest { rollout: "r".into(), actor: actor(), ..Default::default() };
     let status = rollouts.pause_rollout(pause).await.unwrap_err();
-    assert_eq!(status.code(), Code::FailedPrecondition);
-    let violation = status.get_details_precondition_failure().unwrap().violations.remove(0);
-    assert_eq!((violation.r#type, violation.subject), ("ROLLOUT_STATE_CONFLICT".into(), "r".into()));
+    assert_eq!(against(&status), ("ROLLOUT_STATE_CONFLICT".into(), "r".into()));
+    rollouts.install_patches(wish("weu-web-01")).await.unwrap();
+    let retry = api::RetryRolloutRequest { rollout: "urgent".into(), actor: actor(), ..Default::default() };
+    let status = rollouts.retry_rollout(retry).await.unwrap_err();
+    assert_eq!(against(&status), ("ROLLOUT_ON_DEMAND".into(), "urgent".into()));
 
     // Who asks.
     let mut nobody = servers.clone();

@@ -7,7 +7,7 @@ use crate::id::{RolloutId, VmId};
 use crate::mind::{Decision, Time};
 use crate::on_demand::{InstallWish, OnDemand};
 use crate::plan::{PlannedPhase, PlannedRegion};
-use crate::policy::Policy;
+use crate::policy::{InvalidPolicy, Policy};
 use crate::refusal::Refusal;
 use crate::rollout::{Actor, Status};
 use crate::run::room_for;
@@ -28,7 +28,7 @@ impl Planner {
     ) -> Result<Vec<Decision>, Refusal> {
         let usual = self.rhythm.as_ref().map_or_else(Policy::default, |rhythm| rhythm.policy.clone());
         let policy = wish.policy(&usual);
-        policy.validate_on_demand().map_err(|error| Refusal::new("InvalidPolicy", error.to_string()))?;
+        policy.validate_on_demand().map_err(|error| invalid(&error))?;
         let vm = &wish.vm;
         if let Some(known) = self.rollouts.get(id) {
             if known.on_demand.as_ref().is_some_and(|known| known.vm == *vm) && known.policy == policy {
@@ -84,4 +84,13 @@ impl Planner {
         };
         Err(Refusal::new("OutsideWindow", format!("{shown}, {when}")).about(&vm.id))
     }
+}
+
+/// The wish has fewer fields than the policy that is made of it, and one of another name.
+fn invalid(error: &InvalidPolicy) -> Refusal {
+    let field = match error.field.as_str() {
+        "longest_work_seconds" => "maximum_duration_seconds",
+        field => field,
+    };
+    Refusal::new("InvalidPolicy", error.to_string()).about(field)
 }

@@ -265,7 +265,7 @@ impl Planner {
              new one",
             on_demand.vm
         );
-        Err(Refusal::new("RolloutOnDemand", sentence))
+        Err(Refusal::new("RolloutOnDemand", sentence).about(id))
     }
 
     fn not_now(&self, id: &RolloutId, wished: &str) -> Refusal {

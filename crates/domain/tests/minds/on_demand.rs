@@ -97,13 +97,20 @@ fn what_cannot_be_is_refused_with_its_reason() {
     assert_eq!(refused(&world, "x", &wish("a-9")).code, "VmNotFound");
     assert_eq!(refused(&world, "x", &wish("a-2")).code, "PatchModeNotAutomaticByPlatform");
     let nothing = InstallWish { classifications: Vec::new(), ..wish("a-1") };
-    assert!(refused(&world, "x", &nothing).sentence.contains("classifications"));
+    let nothing = refused(&world, "x", &nothing);
+    assert!(nothing.sentence.contains("classifications"), "{nothing}");
+    assert_eq!((nothing.code.as_str(), nothing.about.as_str()), ("InvalidPolicy", "classifications"));
+    let endless = refused(&world, "x", &InstallWish { longest_work: Duration::days(2), ..wish("a-1") });
+    assert_eq!(
+        (endless.code.as_str(), endless.about.as_str()),
+        ("InvalidPolicy", "maximum_duration_seconds")
+    );
     install(&mut world, "one", &wish("a-1"));
     assert_eq!(refused(&world, "two", &wish("a-1")).code, "InstallUnderWay");
     let retried = world.planner.retry(&rollout_id("one"), actor()).unwrap_err();
-    assert_eq!(retried.code, "RolloutOnDemand");
+    assert_eq!((retried.code.as_str(), retried.about.as_str()), ("RolloutOnDemand", "one"));
     let changed = world.planner.change_policy(&rollout_id("one"), policy(), actor()).unwrap_err();
-    assert_eq!(changed.code, "RolloutOnDemand");
+    assert_eq!((changed.code.as_str(), changed.about.as_str()), ("RolloutOnDemand", "one"));
 }
 
 #[test]
