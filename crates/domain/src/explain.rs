@@ -2,6 +2,7 @@
 //! each with when it could change.
 
 use crate::coordinator::Coordinator;
+use crate::fleet::Vm;
 use crate::gate::{Condition, ConditionState, phase_gate};
 use crate::id::{RegionName, RolloutId, VmId};
 use crate::mind::Time;
@@ -48,20 +49,58 @@ pub fn explain(vm: &VmId, planner: &Planner, coordinator: &Coordinator, now: Tim
     Explanation { vm: vm.clone(), reasons }
 }
 
-fn reasons(vm: &VmId, planner: &Planner, coordinator: &Coordinator, now: Time) -> Vec<Reason> {
-    let Some(model) = planner.fleet.vms.get(vm) else {
-        return vec![Reason::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet"), None)];
+/// The same within this rollout, whichever other speaks for the VM: what a person has installed on it has reasons of its
+/// own. `None` if there is no such rollout.
+pub fn explain_in(
+    rollout: &RolloutId,
+    vm: &VmId,
+    planner: &Planner,
+    coordinator: &Coordinator,
+    now: Time,
+) -> Option<Explanation> {
+    let (id, rollout) = planner.rollouts.get_key_value(rollout)?;
+    let reasons = match eligible(vm, planner) {
+        Ok(model) => chain((id, rollout), model, planner, coordinator, now),
+        Err(reason) => vec![reason],
     };
-    if let Some(refusal) = planner.fleet.ineligible(model) {
-        return vec![Reason::new(&refusal.code, refusal.sentence, None)];
-    }
+    Some(Explanation { vm: vm.clone(), reasons })
+}
+
+fn reasons(vm: &VmId, planner: &Planner, coordinator: &Coordinator, now: Time) -> Vec<Reason> {
+    let model = match eligible(vm, planner) {
+        Ok(model) => model,
+        Err(reason) => return vec![reason],
+    };
     // The rollout that was asked for last speaks for the VM; before it, one that is under way.
     let of_region = planner
         .rollouts
         .iter()
         .filter(|(_, rollout)| rollout.concerns(vm) && turn(rollout, &model.region).is_some());
     let newest = of_region.max_by_key(|(id, rollout)| (is_open(rollout), rollout.requested, *id));
-    let Some((id, rollout)) = newest else { return vec![no_rollout(planner, now)] };
+    match newest {
+        Some(newest) => chain(newest, model, planner, coordinator, now),
+        None => vec![no_rollout(planner, now)],
+    }
+}
+
+/// The VM as rollouts know it, or why they leave it alone.
+fn eligible<'a>(vm: &VmId, planner: &'a Planner) -> Result<&'a Vm, Reason> {
+    let missing = || Reason::new("VmNotFound", format!("VM \"{vm}\" is not in the fleet"), None);
+    let model = planner.fleet.vms.get(vm).ok_or_else(missing)?;
+    match planner.fleet.ineligible(model) {
+        Some(refusal) => Err(Reason::new(&refusal.code, refusal.sentence, None)),
+        None => Ok(model),
+    }
+}
+
+/// The chain within one rollout.
+fn chain(
+    (id, rollout): (&RolloutId, &Rollout),
+    model: &Vm,
+    planner: &Planner,
+    coordinator: &Coordinator,
+    now: Time,
+) -> Vec<Reason> {
     let mut reasons = vec![status(id, rollout)];
     let ended = matches!(rollout.status, Status::Completed { .. });
     if let (Status::Running, false) = (&rollout.status, ended) {
@@ -76,7 +115,7 @@ fn reasons(vm: &VmId, planner: &Planner, coordinator: &Coordinator, now: Time) -
         return reasons;
     }
     if let Some((run, ask)) = run.zip(coordinator.ask(id, &model.region)) {
-        reasons.extend(run.explain(vm, now, &ask));
+        reasons.extend(run.explain(&model.id, now, &ask));
     }
     if let Some(at) = turn(rollout, &model.region).and_then(|(_, turn)| next_round(rollout, turn)) {
         reasons.push(Reason::new("NextRound", "machines that are left are tried again", Some(at)));

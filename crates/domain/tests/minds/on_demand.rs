@@ -2,7 +2,7 @@
 
 use crate::world::{Fate, World, actor, policy, rollout_id, topology, vm, vm_id};
 use chrono::Duration;
-use nightshift_domain::explain::explain;
+use nightshift_domain::explain::{Explanation, explain, explain_in};
 use nightshift_domain::fleet::{Placement, Vm};
 use nightshift_domain::on_demand::InstallWish;
 use nightshift_domain::patch::{Classification, RebootSetting};
@@ -145,6 +145,23 @@ fn it_waits_for_the_geo_pair_and_ends_with_that_reason_if_it_waits_too_long() {
     });
     assert!(expired.unwrap().contains("geo-pair"));
     assert_eq!(world.rollout("later").status, Status::Completed { ended: Ended::Expired });
+}
+
+/// Who asks for the machine is told of the rollout that was asked for last; who asks for the install, of the install.
+#[test]
+fn an_install_is_explained_by_itself_whichever_rollout_speaks_for_the_machine() {
+    let mut world = World::new(topology(&[], &["a"]), vec![vm("a", 1), vm("a", 2)]);
+    install(&mut world, "one", &wish("a-1"));
+    world.now += Duration::hours(1);
+    world.start("monthly", policy());
+    let first = |explained: Explanation| explained.reasons[0].sentence.clone();
+    let of_machine = explain(&vm_id("a-1"), &world.planner, &world.coordinator, world.now);
+    assert_eq!(first(of_machine), "rollout \"monthly\" is under way");
+    let within = |rollout: &str| {
+        explain_in(&rollout_id(rollout), &vm_id("a-1"), &world.planner, &world.coordinator, world.now)
+    };
+    assert_eq!(first(within("one").unwrap()), "rollout \"one\" is under way");
+    assert_eq!(within("none"), None);
 }
 
 fn placed(number: usize, placement: Placement) -> Vm {
