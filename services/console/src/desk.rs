@@ -51,16 +51,22 @@ impl Desk {
         let at = request.at.map(|at| time(Some(at), "at").map_err(|error| within("", &error))).transpose()?;
         let found = match at {
             None => {
-                let (kept, rollout) = (self.watcher.kept.clone(), rollout.clone());
-                let look = move |view: &View, now| overview::overview(view, rollout.as_ref(), now, &kept);
+                let (kept, rollout, caller) = (self.watcher.kept.clone(), rollout.clone(), caller.clone());
+                let look = move |view: &View, now| {
+                    let found = overview::overview(view, rollout.as_ref(), now, &kept)?;
+                    Some(found.seen_by(&caller, view, now))
+                };
                 self.watcher.host.look(look).await?
             }
             Some(at) => {
-                let look = |view: &View| overview::overview(view, rollout.as_ref(), at, &Kept::default());
+                let look = |view: &View| {
+                    let found = overview::overview(view, rollout.as_ref(), at, &Kept::default())?;
+                    Some(found.seen_by(caller, view, at))
+                };
                 self.past.look(&self.log, at, look).await?
             }
         };
-        let found = found.ok_or_else(|| no_rollout(&request.rollout))?.seen_by(caller);
+        let found = found.ok_or_else(|| no_rollout(&request.rollout))?;
         let Overview { head, regions, .. } = found;
         let regions = regions.into_iter().map(|(_, region)| Arc::unwrap_or_clone(region)).collect();
         Ok(api::GetOverviewResponse { overview: Some(head), regions })

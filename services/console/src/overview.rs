@@ -1,6 +1,7 @@
 //! One rollout on one page, however large the fleet.
 
 mod cells;
+mod installs;
 mod live;
 
 pub(crate) use live::{Watcher, watch};
@@ -9,6 +10,7 @@ use crate::view::View;
 use crate::views;
 use cells::Counts;
 use chrono::Duration;
+use nightshift_domain::fleet::Vm;
 use nightshift_domain::gate::phase_gate;
 use nightshift_domain::layout::Member;
 use nightshift_domain::planner::needs_approval;
@@ -55,8 +57,14 @@ pub(crate) struct Overview {
 }
 
 impl Overview {
-    /// Without what it says of machines that may be another's.
-    pub(crate) fn seen_by(mut self, caller: &Caller) -> Self {
+    /// With what people have installed on machines that the caller may see, and without what it says of any that may be
+    /// another's.
+    pub(crate) fn seen_by(mut self, caller: &Caller, view: &View, now: Time) -> Self {
+        // Whose a machine was that has left the fleet is not known any more.
+        let sees = |vm: Option<&Vm>| vm.map_or_else(|| caller.sees_all(), |vm| caller.sees(&vm.subscription));
+        let installs = installs::open(view, sees);
+        self.head.all_installs = u32::try_from(installs.len()).unwrap_or(u32::MAX);
+        self.head.installs = installs::shown(&installs, view, now);
         if !caller.sees_all() {
             self.head.evidence = None;
         }

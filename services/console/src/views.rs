@@ -171,7 +171,8 @@ fn running_tally(view: &View, id: &RolloutId, phase: &Phase) -> nightshift_domai
     sum
 }
 
-fn run<'a>(view: &'a View, id: &RolloutId, region: &RegionName) -> Option<&'a Run> {
+/// What a rollout does in a region; `None` before its coordinator has taken up the turn.
+pub(crate) fn run<'a>(view: &'a View, id: &RolloutId, region: &RegionName) -> Option<&'a Run> {
     view.coordinator.runs.get(region)?.get(id)
 }
 

@@ -57,21 +57,70 @@ impl Desk {
         (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
     }
 
-    /// The first of the live events, for who knows all up to this one.
+    /// The live events, for who knows all up to this one.
+    async fn live(&self, token: &str, last: &str) -> Live {
+        Live { response: self.send("overview/live", token, last).await, heard: Vec::new() }
+    }
+
     async fn first_live(&self, token: &str, last: &str) -> Value {
-        let mut response = self.send("overview/live", token, last).await;
-        let mut text = String::new();
-        while !text.contains("\n\n") {
-            text.push_str(std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap());
-        }
-        let data = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
-        serde_json::from_str(data).unwrap()
+        self.live(token, last).await.next().await
+    }
+
+    /// Has patches installed on this machine; without its agent that waits.
+    async fn install(&self, vm: &str) {
+        let request = api::InstallPatchesRequest {
+            rollout: format!("urgent-{vm}"),
+            vm: vm.into(),
+            within_seconds: 7 * 24 * 60 * 60,
+            actor: Some(wire::Actor { name: "the test".into(), reason: "it cannot wait".into() }),
+            ..Default::default()
+        };
+        clients::rollouts(&self.stack.servers).await.unwrap().install_patches(request).await.unwrap();
     }
 
     async fn close(self) {
         self.stack.shutdown.cancel();
         self.stack.ended().await.unwrap();
     }
+}
+
+struct Live {
+    response: reqwest::Response,
+    heard: Vec<u8>,
+}
+
+impl Live {
+    async fn next(&mut self) -> Value {
+        loop {
+            let end = self.heard.windows(2).position(|two| two == b"\n\n");
+            if let Some(end) = end {
+                let event: Vec<u8> = self.heard.drain(..end + 2).collect();
+                let event = String::from_utf8(event).unwrap();
+                let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+                return serde_json::from_str(data).unwrap();
+            }
+            self.heard.extend(self.response.chunk().await.unwrap().unwrap());
+        }
+    }
+
+    /// Goes on until these machines, and no others, have patches installed on demand.
+    async fn until_installs(&mut self, vms: &[&str]) -> Value {
+        let wait = async {
+            loop {
+                let seen = self.next().await;
+                if installs(&seen) == vms {
+                    return seen;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("never {vms:?}"))
+    }
+}
+
+/// The machines on which an answer says that patches are installed on demand.
+fn installs(seen: &Value) -> Vec<&str> {
+    let installs = seen["overview"]["installs"].as_array().unwrap();
+    installs.iter().map(|install| install["vm"].as_str().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,5 +183,48 @@ async fn any_moment_is_seen_as_it_was() {
     // The other way round, too: what was folded last is no obstacle.
     assert_eq!(desk.get(&at(requested), &reader).await.0, 200);
     assert_eq!(desk.get("overview?at=yesterday", &reader).await.0, 400);
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_installed_on_demand_is_told_to_who_may_see_the_machine() {
+    let desk = Desk::open().await;
+    let (all, bank) = (desk.token(Role::Reader, None), desk.token(Role::Reader, Some("bank")));
+    let lab = desk.token(Role::Reader, Some("lab"));
+    let (mut of_all, mut of_bank) = (desk.live(&all, "").await, desk.live(&bank, "").await);
+    of_all.until_installs(&[]).await;
+    desk.install("weu-web-02").await;
+    desk.install("weu-db-01").await;
+    // Whoever watches is told, also of what is in no region of theirs.
+    let seen = of_all.until_installs(&["weu-web-02", "weu-db-01"]).await;
+    assert_eq!(seen["whole"], false);
+    of_bank.until_installs(&["weu-db-01"]).await;
+    let (_, found) = desk.get("overview", &bank).await;
+    assert_eq!((installs(&found), &found["overview"]["allInstalls"]), (vec!["weu-db-01"], &1.into()));
+    let install = &found["overview"]["installs"][0];
+    assert_eq!(
+        (&install["rollout"], &install["region"]),
+        (&"urgent-weu-db-01".into(), &"west-europe".into())
+    );
+    assert_eq!(install["progress"], "VM_PROGRESS_WAITING");
+    assert_eq!(install["actor"]["reason"], "it cannot wait");
+    assert!(!install["why"].as_str().unwrap().is_empty(), "{install}");
+    let (_, found) = desk.get("overview", &lab).await;
+    assert_eq!((installs(&found), &found["overview"]["allInstalls"]), (vec![], &0.into()));
+
+    // As it was when only the first had been asked for.
+    let first = seen["overview"]["installs"][0]["requestedAt"].as_str().unwrap().replace('+', "%2B");
+    let (_, then) = desk.get(&format!("overview?at={first}"), &all).await;
+    assert_eq!(installs(&then), ["weu-web-02"]);
+    let (_, then) = desk.get(&format!("overview?at={first}"), &bank).await;
+    assert!(installs(&then).is_empty());
+
+    // What is over is gone; and a report is of one rollout.
+    let actor = Some(wire::Actor { name: "the test".into(), reason: "it can wait".into() });
+    let cancel =
+        api::CancelRolloutRequest { rollout: "urgent-weu-web-02".into(), actor, ..Default::default() };
+    clients::rollouts(&desk.stack.servers).await.unwrap().cancel_rollout(cancel).await.unwrap();
+    of_all.until_installs(&["weu-db-01"]).await;
+    assert!(installs(&desk.get("report", &all).await.1).is_empty());
     desk.close().await;
 }

@@ -86,14 +86,14 @@ impl Watching {
     }
 
     async fn look(&mut self) -> Result<api::WatchOverviewResponse, Status> {
-        let (kept, named) = (self.watcher.kept.clone(), self.named.clone());
+        let (kept, named, caller) = (self.watcher.kept.clone(), self.named.clone(), self.caller.clone());
         let look = move |view: &View, now| {
             let named = named.or_else(|| newest(view));
-            overview(view, named.as_ref(), now, &kept)
+            let found = overview(view, named.as_ref(), now, &kept)?;
+            Some(found.seen_by(&caller, view, now))
         };
         let found = self.watcher.host.look(look).await?;
         let found = found.ok_or_else(|| no_rollout(self.named.as_ref().map_or("", RolloutId::as_str)))?;
-        let found = found.seen_by(&self.caller);
         let rollout = found.head.rollout.clone();
         let since = self.told.take().filter(|(_, known)| *known == rollout).map(|(version, _)| version);
         let changed =
