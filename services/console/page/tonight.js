@@ -1,6 +1,7 @@
 // Tonight: what is in flight, what waits for what, and where it is stopped.
 import { Actions } from "./act.js";
 import { html } from "./html.js";
+import { areMoving, Installs } from "./installs.js";
 import { connection, overview, regions } from "./live.js";
 import { Phases } from "./phases.js";
 import { inWords, isOver, machines, number, rolloutState, Shape, STATES, sum } from "./states.js";
@@ -10,10 +11,11 @@ import { Windows } from "./windows.js";
 export function Tonight() {
   const shown = overview.value;
   if (!shown) return html`<${Connecting} />`;
-  if (!shown.rollout) return html`<${Nothing} overview=${shown} /><${Windows} regions=${regions.value} />`;
+  if (!shown.rollout) return html`<${Nothing} overview=${shown} /><${Installs} overview=${shown} /><${Windows} regions=${regions.value} />`;
   return html`
     <${Banner} overview=${shown} />
     <${Legend} overview=${shown} />
+    <${Installs} overview=${shown} />
     <${Phases} overview=${shown} regions=${regions.value} />
     <${Windows} regions=${regions.value} />
     <${Deeds} deeds=${shown.deeds} />`;
@@ -31,7 +33,7 @@ function Banner({ overview }) {
           ${overview.actor.reason && html` (“${overview.actor.reason}”)`}, ${since(overview.requestedAt)}</p>
         <h1 id="state"><${Shape} id=${shape} /> ${word}${where(overview)}</h1>
         <p class="now"><b>${number(flight)}</b> in flight and <b>${number(soaking)}</b> soaking
-          ${moving === 0 && html` — nothing is being touched at this moment`}</p>
+          ${moving === 0 && !areMoving(overview) && html` — nothing is being touched at this moment`}</p>
         <${Waits} overview=${overview} />
       </div>
       <${Actions} overview=${overview} />
@@ -125,7 +127,7 @@ function Nothing({ overview }) {
         <h1 id="state">No rollout yet</h1>
         <p class="now">${overview.vms === 0
           ? html`The fleet is empty. Declare it: <code>nightshift fleet apply fleet.toml</code>`
-          : html`${number(overview.vms)} machines are in the fleet, and nothing patches them.${next}`}</p>
+          : html`${number(overview.vms)} machines are in the fleet, and ${overview.allInstalls > 0 ? "no rollout" : "nothing"} patches them.${next}`}</p>
       </div>
       ${overview.vms > 0 && html`<div class="actions"><a class="button primary" href="#/start">Start a rollout …</a></div>`}
     </section>`;

@@ -11,12 +11,30 @@ await banner.filter({ hasText: "Halted in phase 1, east-asia" }).waitFor({ timeo
 await page.getByText("What they have in common").waitFor();
 assert.match(await page.title(), /^HALTED/, "a tab in the background says it too");
 await page.getByText(/service down after patch/).first().waitFor();
+
+// What somebody has installed on one machine is there too: who asked for it, what it waits for, until when.
+const { INSTALL } = process.env;
+const onDemand = page.getByRole("region", { name: "On demand" });
+const install = onDemand.getByRole("listitem").filter({ hasText: INSTALL });
+await install.locator(".of-waiting", { hasText: "waiting" }).waitFor();
+await install.getByText("in southeast-asia").waitFor();
+await install.getByText(/asked for by olga \(“the release of noon”\), .* ago/).waitFor();
+await install.getByText(/^Waits: region "east-asia" has its turn in rollout "monthly"$/).waitFor();
+await install.getByText(/^It begins by .* UTC \(in .*\), or not at all\.$/).waitFor();
 await accessible(page, "Tonight, halted");
 await shot(page, "halted");
 await page.setViewportSize({ width: 360, height: 740 });
 assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360);
 await shot(page, "halted-telephone");
 await page.setViewportSize({ width: 1280, height: 860 });
+
+// By the keyboard to its machine, and back.
+await page.locator("body").press("Home");
+await tabTo(page, INSTALL);
+await page.keyboard.press("Enter");
+await page.getByRole("heading", { level: 1, name: INSTALL }).waitFor();
+await page.goBack();
+await install.waitFor();
 
 // The connection breaks, and what is shown is said to be old.
 wire.cut();
@@ -73,5 +91,7 @@ const cancel = page.getByRole("dialog", { name: "End the rollout for good" });
 await cancel.getByLabel(/Why\?/).fill("seen enough");
 await cancel.getByRole("button", { name: "Cancel" }).click();
 await banner.filter({ hasText: "Cancelled" }).waitFor();
+// Its pair's turn is over: the install has its own, and when that has ended it is nobody's concern any more.
+await onDemand.waitFor({ state: "detached", timeout: 90_000 });
 await close(session);
 wire.end();

@@ -1,6 +1,7 @@
 //! A rollout of the demo, watched, halted, resumed.
 
 use crate::script;
+use nightshift_cli::arguments::Servers;
 use nightshift_cli::demo::simulated::{EXAMPLE, SPEED, Simulated, policy};
 use nightshift_cli::stack::Listen;
 use nightshift_cli::{clients, fleet_file};
@@ -48,6 +49,27 @@ impl Night {
     }
 }
 
+/// Has patches installed on a machine, in the name of this token, as soon as the rollout has halted.
+async fn install_once_halted(mut servers: Servers, token: String, vm: &'static str) {
+    (servers.token_file, servers.token) = (None, Some(token));
+    let mut console = clients::console(&servers).await.unwrap();
+    let mut state = async || {
+        let found = console.get_rollout(api::GetRolloutRequest { rollout: "monthly".into() }).await;
+        found.ok().and_then(|found| found.into_inner().rollout).map(|rollout| rollout.state())
+    };
+    while state().await != Some(api::RolloutState::Halted) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let request = api::InstallPatchesRequest {
+        rollout: "urgent".into(),
+        vm: vm.into(),
+        within_seconds: 7 * 24 * 60 * 60,
+        actor: Some(wire::Actor { name: "the test".into(), reason: "the release of noon".into() }),
+        ..Default::default()
+    };
+    clients::rollouts(&servers).await.unwrap().install_patches(request).await.unwrap();
+}
+
 /// From an empty page through the preview to the report, the timeline and the auditor's verdict.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_is_started_and_watched_to_its_end() {
@@ -59,14 +81,18 @@ async fn a_rollout_is_started_and_watched_to_its_end() {
     script::judge(outcome);
 }
 
-/// With the keyboard only, over a connection that is cut.
+/// With the keyboard only, over a connection that is cut; and what somebody has installed beside it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_halt_is_seen_and_resumed_with_a_reason() {
     let _alone = script::alone().await;
     let night = Night::begin(Some("east-asia")).await;
     night.start(&policy()).await;
     let token = night.token("olga", Role::Operator);
-    let outcome = script::run("halt.mjs", &night.page(), &[("TOKEN", &token)]).await;
+    // In the halted region's geo-pair, which waits for the region's turn: as long as the halt lasts.
+    let (servers, vm) = (night.simulated.stack.servers.clone(), "sea-app-01");
+    let installing = tokio::spawn(install_once_halted(servers, token.clone(), vm));
+    let outcome = script::run("halt.mjs", &night.page(), &[("TOKEN", &token), ("INSTALL", vm)]).await;
+    installing.abort();
     night.simulated.end().await.unwrap();
     script::judge(outcome);
 }
