@@ -87,8 +87,47 @@ fn show(overview: api::Overview, regions: &[api::RegionOverview]) -> anyhow::Res
             phase.number, overview.rollout, phase.number
         ))?;
     }
+    show_installs(&overview)?;
     if let Some(next) = overview.next {
         print(format_args!("the next rollout starts {} UTC", times::minute(Some(next))))?;
     }
     Ok(())
+}
+
+/// What people have installed on single VMs beside it.
+fn show_installs(overview: &api::Overview) -> anyhow::Result<()> {
+    if overview.installs.is_empty() {
+        return Ok(());
+    }
+    let mut rows = table(&["ON DEMAND", "REGION", "STATE", "BY", "BEGINS BY (UTC)", "WHY"]);
+    for install in &overview.installs {
+        let (progress, state) = (install.progress(), install.state());
+        let by = install.actor.as_ref().map(|actor| actor.name.as_str()).unwrap_or_default();
+        // What has begun has kept to it.
+        let waits = progress == api::VmProgress::Waiting;
+        let begins_by = if waits { times::minute(install.not_after) } else { String::new() };
+        let mut row = vec![toned(None, &install.vm), toned(None, &install.region)];
+        row.push(match state {
+            api::RolloutState::Running => {
+                toned(summary::progress_tone(progress), summary::progress(progress))
+            }
+            stopped => {
+                let both = format!("{}, {}", summary::progress(progress), summary::state(stopped));
+                toned(summary::tone(stopped), both)
+            }
+        });
+        row.extend([toned(None, by), toned(None, begins_by), toned(None, why(install))]);
+        rows.add_row(row);
+    }
+    print(rows)?;
+    let more = (overview.all_installs as usize).saturating_sub(overview.installs.len());
+    if more > 0 {
+        print(format_args!("and {more} more on demand: nightshift rollout list"))?;
+    }
+    Ok(())
+}
+
+fn why(install: &api::InstallOverview) -> String {
+    let until = install.until.map(|at| format!(", until {} UTC", times::minute(Some(at))));
+    format!("{}{}", install.why, until.unwrap_or_default())
 }

@@ -35,6 +35,15 @@ fn timeless(mut value: Value) -> Value {
 fn yaml_says_what_json_says_and_tables_have_neither() {
     let installation = Installation::start();
     installation.begin("no");
+    installation.out(&["vm", "install", "weu-web-02", "--within", "168h", "--no-wait", "--reason", "urgent"]);
+    wait_until("the console reads of the install", || {
+        installation.json(&["overview"])["overview"]["installs"][0]["vm"] == "weu-web-02"
+    });
+    let overview = installation.out(&["overview"]);
+    let (head, line) = overview.split_once("ON DEMAND").unwrap();
+    assert!(head.contains("rollout no: running") && !head.contains("weu-web-02"), "{overview}");
+    let shown = ["weu-web-02", "west-europe", "waiting"].iter().all(|word| line.contains(word));
+    assert!(shown && !line.contains("more on demand"), "{overview}");
     let same: &[&[&str]] = &[
         &["vm", "show", "weu-web-01"],
         &["vm", "list"],
@@ -42,6 +51,7 @@ fn yaml_says_what_json_says_and_tables_have_neither() {
         &["vm", "history", "weu-web-01"],
         &["vm", "agents"],
         &["rollout", "list"],
+        &["overview"],
         &["explain", "weu-win-01"],
         &["health", "weu-web-01"],
         &["health", "--region", "west-europe"],
