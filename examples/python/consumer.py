@@ -99,7 +99,9 @@ def row(message) -> tuple:
     headers = message.headers
     position = message.metadata.sequence.stream
     attributes = [headers[f"ce-{name}"] for name in ("id", "type", "source", "subject", "time")]
-    return (*attributes, message.metadata.stream, position, json.dumps(data), message.data)
+    # With these and the payload chains.py can prove later that nothing was changed.
+    chained = [headers.get(f"ce-{name}") for name in ("previoushash", "traceparent", "command")]
+    return (*attributes, *chained, message.metadata.stream, position, json.dumps(data), message.data)
 
 
 class Table:
@@ -111,6 +113,7 @@ class Table:
         self.database.execute("PRAGMA synchronous = FULL")
         self.database.execute(
             "CREATE TABLE IF NOT EXISTS events (id TEXT PRIMARY KEY, type TEXT, source TEXT, subject TEXT, time TEXT,"
+            " previous_hash TEXT, traceparent TEXT, command TEXT,"
             " stream TEXT, position INTEGER, data TEXT, payload BLOB)"
         )
         self.database.execute("CREATE TABLE IF NOT EXISTS positions (stream TEXT PRIMARY KEY, position INTEGER)")
@@ -124,7 +127,7 @@ class Table:
             return
         with self.database:  # one transaction
             # An id is unique for ever. It is known already where positions were set back to read again.
-            self.database.executemany(f"INSERT OR IGNORE INTO events VALUES ({','.join('?' * 9)})", rows)
+            self.database.executemany(f"INSERT OR IGNORE INTO events VALUES ({','.join('?' * 12)})", rows)
             self.database.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", [stream, position])
         print(stream, position, flush=True)
 

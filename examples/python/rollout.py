@@ -58,8 +58,14 @@ def ask(method, request, token):
 
 
 def bearer(token):
-    """How a token is shown. Over channels that are not encrypted, as here, only to a service on this machine."""
+    """How a token is shown; over channels that are not encrypted only to a service on this machine."""
     return [("authorization", f"Bearer {token}")]
+
+
+def connect(address, ca):
+    if ca is None:
+        return grpc.insecure_channel(address)
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(pathlib.Path(ca).read_bytes()))
 
 
 def start(rollouts, arguments, token):
@@ -99,14 +105,16 @@ def main():
     parser.add_argument("rollout", help="the new rollout's name")
     parser.add_argument("--planner", default="127.0.0.1:7701")
     parser.add_argument("--console", default="127.0.0.1:7700")
+    parser.add_argument("--ca", help="whose certificate vouches for them, such as nightshift-data/door-authority.pem")
     parser.add_argument("--token-file", default="nightshift-data/admin.token")
     parser.add_argument("--reason", default="to show how")
     parser.add_argument("--key", help="the idempotency key of an earlier try")
     arguments = parser.parse_args()
     token = pathlib.Path(arguments.token_file).read_text().strip()
     try:
-        start(rollouts_pb2_grpc.RolloutServiceStub(grpc.insecure_channel(arguments.planner)), arguments, token)
-        console = console_pb2_grpc.ConsoleServiceStub(grpc.insecure_channel(arguments.console))
+        planner = connect(arguments.planner, arguments.ca)
+        start(rollouts_pb2_grpc.RolloutServiceStub(planner), arguments, token)
+        console = console_pb2_grpc.ConsoleServiceStub(connect(arguments.console, arguments.ca))
         for rollout in watch(console, arguments.rollout, token):
             print(console_pb2.RolloutState.Name(rollout.state), flush=True)
     except grpc.RpcError as error:

@@ -1,7 +1,7 @@
-//! The steps of `cargo xtask test`, in order; the first that fails ends it.
+//! The steps of `cargo xtask test`; the first that fails ends it.
 
 use crate::{contract, tools};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -12,19 +12,31 @@ pub(crate) fn root() -> PathBuf {
 }
 
 pub(crate) fn test() -> anyhow::Result<()> {
+    std::thread::scope(|scope| {
+        // Fetching waits for the network, compiling for the processor.
+        let beside = scope.spawn(fetch_and_lint);
+        compile()?;
+        beside.join().map_err(|_| anyhow!("fetching the tools panicked"))?
+    })?;
+    step("tests", || cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]))?;
+    println!("xtask: nothing was skipped");
+    Ok(())
+}
+
+fn fetch_and_lint() -> anyhow::Result<()> {
     step("tools", tools::fetch)?;
-    step("format", || cargo(&["fmt", "--all", "--check"]))?;
     step("buf lint", contract::lint)?;
-    step("buf breaking", contract::keeps)?;
+    step("buf breaking", contract::keeps)
+}
+
+fn compile() -> anyhow::Result<()> {
+    step("format", || cargo(&["fmt", "--all", "--check"]))?;
     step("clippy", || {
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     })?;
     // The tests across processes start the programs. Built together with the tests, both share what they depend on;
     // alone, the programs would get it with other features and build most of it a second time.
-    step("build", || cargo(&["build", "--workspace", "--bins", "--tests", "--examples", "--locked"]))?;
-    step("tests", || cargo(&["test", "--workspace", "--locked"]))?;
-    println!("xtask: nothing was skipped");
-    Ok(())
+    step("build", || cargo(&["build", "--workspace", "--bins", "--tests", "--examples", "--locked"]))
 }
 
 fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {

@@ -56,7 +56,9 @@ pub enum Command {
 /// Does what the command says.
 pub async fn run(command: Command) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // The journal keeps what it is given: there are colours on a terminal alone.
+    let colors = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colors).init();
     // What packages install is for everyone to read, however strict the one who started the agent is.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     match command {

@@ -1,5 +1,6 @@
 //! What to do about an error: the next command, by the stable code that a service's refusal begins with.
 
+use crate::exit;
 use crate::failure::Failure;
 use tonic::{Code, Status};
 
@@ -93,6 +94,9 @@ fn of_status(status: &Status) -> Vec<String> {
             &["nightshift token issue --name NAME --role ROLE"]
         }
         (None, Code::InvalidArgument) => &["nightshift help"],
+        (None, _) if exit::is_of_transport(status) => {
+            &["nightshift context show", "or its address begins with https:// and --ca names its authority"]
+        }
         (None, Code::Unimplemented) => &["nightshift --version   (the installation may be older or newer)"],
         (None, _) => &["nightshift context show"],
     };

@@ -119,6 +119,9 @@ fn silent(servers: &Servers, setting: Setting, address: &str, error: &tonic::tra
         Origin::Usual | Origin::File(_) => failure.next("nightshift up").next("nightshift context list"),
         _ => failure.next("nightshift context show"),
     };
+    // Not by its type: rustls has one for each way in which bytes are no TLS.
+    let is_clear = address.starts_with("https:") && cause.to_string().contains("corrupt message");
+    let failure = if is_clear { failure.next("or its address begins with http://") } else { failure };
     failure.next(format!("or say where it is: {} URL, or --context NAME", setting.flag()))
 }
 

@@ -4,6 +4,7 @@ use crate::advice;
 use crate::color::{Tone, paint};
 use crate::failure::Failure;
 use crate::fleet_file::Mistake;
+use std::error::Error as _;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use tonic::{Code, Status};
@@ -65,6 +66,7 @@ pub fn of_error(error: &anyhow::Error) -> u8 {
 pub fn of_status(status: &Status) -> u8 {
     match status.code() {
         Code::Unavailable | Code::DeadlineExceeded => UNREACHABLE,
+        _ if is_of_transport(status) => UNREACHABLE,
         Code::NotFound => NOT_FOUND,
         Code::Unauthenticated | Code::PermissionDenied => NOT_ALLOWED,
         Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted | Code::OutOfRange => REFUSED,
@@ -73,6 +75,11 @@ pub fn of_status(status: &Status) -> u8 {
         Code::InvalidArgument => USAGE,
         _ => FAILED,
     }
+}
+
+/// Whether no service said this, but our own end of the connection: what answers there does not speak gRPC, or not so.
+pub(crate) fn is_of_transport(status: &Status) -> bool {
+    status.source().is_some_and(|source| source.is::<tonic::transport::Error>())
 }
 
 /// An error as a person reads it: what was wrong (of a service's refusal, the sentence alone), and what to do next.

@@ -220,15 +220,16 @@ pub(crate) fn left_here(data: &Path) -> anyhow::Result<Option<(Entry, PathBuf)>>
 
 /// Leaves in the folder of `nightshift up` where it answers.
 pub fn leave_here(data: &Path, servers: &Servers) -> anyhow::Result<()> {
-    let token_file = servers.token_file.as_ref().map(|path| path.strip_prefix(data).unwrap_or(path).into());
+    let beside =
+        |path: &Option<PathBuf>| path.as_ref().map(|path| path.strip_prefix(data).unwrap_or(path).into());
     let entry = Entry {
         console: Some(servers.console.clone()),
         planner: Some(servers.planner.clone()),
         coordinators: servers.coordinators.clone(),
         gateway: Some(servers.gateway.clone()),
         health: Some(servers.health.clone()),
-        token_file,
-        ca: servers.ca.clone(),
+        token_file: beside(&servers.token_file),
+        ca: beside(&servers.ca),
     };
     contexts::write_whole(&data.join(LEFT_HERE), &toml::to_string(&entry)?)
 }

@@ -4,9 +4,9 @@ use crate::arguments::Servers;
 use anyhow::Context as _;
 use nightshift_event_log::SledLog;
 use nightshift_runtime::access::{Access, Issuer, Role, Wanted, write_secret};
-use nightshift_runtime::service::{Context, Service, serve_on};
+use nightshift_runtime::service::{Context, serve_on};
 use nightshift_runtime::{Clock, Signals, local_tls};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl Listen {
 pub struct Extras {
     /// A Prometheus that answers the policies' queries.
     pub prometheus: Option<String>,
-    /// Whether HTTP is served over TLS, by an authority in the data folder.
+    /// Whether gRPC and HTTP are served over TLS, by an authority in the data folder.
     pub tls: bool,
     /// Receivers that are sent events.
     pub webhooks: Vec<nightshift_console::Webhook>,
@@ -69,8 +69,8 @@ pub struct Stack {
     pub http: SocketAddr,
     /// Whose tokens are believed.
     pub issuer: Issuer,
-    /// The authority that vouches for the HTTP door, where it is served over TLS.
-    pub http_authority: Option<PathBuf>,
+    /// The authority that vouches for the doors for people and programs, where they are served over TLS.
+    pub door_authority: Option<PathBuf>,
     /// Cancelled when everything is to end.
     pub shutdown: CancellationToken,
     services: JoinSet<anyhow::Result<()>>,
@@ -96,13 +96,14 @@ impl Stack {
         write_secret(&token_file, &format!("{token}\n")).with_context(|| token_file.display().to_string())?;
         let access = Access::of_issuer(&issuer);
         let door = extras.tls.then(|| local_tls::identity(&data, listen.http.ip())).transpose()?;
-        let (tls, http_authority) = door.unzip();
+        let (tls, door_authority) = door.unzip();
         let log = SledLog::open(&data.join("log"))?;
         let shutdown = CancellationToken::new();
         let base = Context {
             data,
             settings: (),
             access: access.clone(),
+            tls: tls.clone(),
             log: Arc::new(log),
             signals: Signals::in_process(),
             clock,
@@ -118,10 +119,16 @@ impl Stack {
         }
         let addresses: Vec<SocketAddr> =
             listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
-        let url = |index: usize| format!("http://{}", addresses[index]);
-        let owners = nightshift_console::Owners { planner: url(1), gateway: url(4), monitor: url(3) };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = |index: usize| format!("{scheme}://{}", reachable(addresses[index]));
+        let owners = nightshift_console::Owners {
+            planner: url(1),
+            gateway: url(4),
+            monitor: url(3),
+            authority: door_authority.clone(),
+        };
         let console =
-            nightshift_console::Settings { owners, tls, webhooks: extras.webhooks, ..Default::default() };
+            nightshift_console::Settings { owners, webhooks: extras.webhooks, ..Default::default() };
         let built = [
             ("console", nightshift_console::build_on(base.clone().of("console", console), http).await?),
             (
@@ -148,7 +155,9 @@ impl Stack {
         ];
         let mut services = JoinSet::new();
         for ((name, service), listener) in built.into_iter().zip(listeners) {
-            run(name, service, listener, access.clone(), &shutdown, &mut services);
+            let (access, tls, shutdown) = (access.clone(), tls.clone(), shutdown.clone());
+            services
+                .spawn(async move { serve_on(service, listener, access, tls, shutdown).await.context(name) });
         }
         let servers = Servers {
             console: url(0),
@@ -157,9 +166,10 @@ impl Stack {
             gateway: url(4),
             health: url(3),
             token_file: Some(token_file),
+            ca: door_authority.clone(),
             ..Servers::default()
         };
-        Ok(Self { issuer, http_authority, servers, agents: agents_at, http: http_at, shutdown, services })
+        Ok(Self { issuer, door_authority, servers, agents: agents_at, http: http_at, shutdown, services })
     }
 
     /// Waits until it is told to end, or a service fails, and then for all to end.
@@ -177,14 +187,15 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-fn run(
-    name: &'static str,
-    service: Service,
-    listener: TcpListener,
-    access: Access,
-    shutdown: &CancellationToken,
-    services: &mut JoinSet<anyhow::Result<()>>,
-) {
-    let shutdown = shutdown.clone();
-    services.spawn(async move { serve_on(service, listener, access, shutdown).await.context(name) });
+/// Where a socket is reached from this machine: one that listens on all addresses has none of its own.
+fn reachable(listening: SocketAddr) -> SocketAddr {
+    match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => {
+            SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listening.port())
+        }
+        IpAddr::V6(ip) if ip.is_unspecified() => {
+            SocketAddr::new(Ipv6Addr::LOCALHOST.into(), listening.port())
+        }
+        _ => listening,
+    }
 }

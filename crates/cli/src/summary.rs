@@ -4,6 +4,7 @@ use crate::color::{Tone, paint};
 use crate::times;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1 as wire;
+use nightshift_protocol::words;
 use std::fmt::Write as _;
 
 /// A rollout's state in a word.
@@ -36,16 +37,7 @@ pub(crate) fn tone(state: api::RolloutState) -> Option<Tone> {
 
 /// Where a VM stands, in a word.
 pub(crate) fn progress(progress: api::VmProgress) -> &'static str {
-    match progress {
-        api::VmProgress::Unspecified => "-",
-        api::VmProgress::Waiting => "waiting",
-        api::VmProgress::InFlight => "in flight",
-        api::VmProgress::Soaking => "soaking",
-        api::VmProgress::Healthy => "healthy",
-        api::VmProgress::Failed => "failed",
-        api::VmProgress::Skipped => "skipped",
-        api::VmProgress::Deferred => "deferred",
-    }
+    words::progress(progress).unwrap_or("-")
 }
 
 /// What that is to its reader.

@@ -6,6 +6,7 @@ pub mod envelope;
 pub mod json;
 pub mod kinds;
 pub mod renewal;
+pub mod words;
 
 /// What happened: `nightshift.events`.
 pub mod events {

@@ -34,6 +34,9 @@ const NOT_OURS: [&str; 10] = [
 pub struct Config<S> {
     /// Where people's and programs' gRPC is served.
     pub listen: SocketAddr,
+    /// With what certificate the doors for people and programs are served over TLS, HTTP as well as gRPC; in the clear if
+    /// absent. The files may be renewed at any time.
+    pub tls: Option<TlsIdentity>,
     /// The service's own folder: its snapshot, and its keys if it has any.
     pub data: PathBuf,
     /// The event log.

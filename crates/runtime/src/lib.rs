@@ -8,6 +8,7 @@ pub mod lifecycle;
 pub mod local_tls;
 pub mod page;
 pub mod service;
+pub mod serving;
 pub mod signals;
 pub mod snapshot;
 pub mod status;

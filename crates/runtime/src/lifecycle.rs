@@ -63,13 +63,14 @@ where
         data: config.data.clone(),
         settings: config.service.clone(),
         access: access.clone(),
+        tls: config.tls.clone(),
         log,
         signals,
         clock: Clock::system(),
         shutdown: shutdown.clone(),
     };
     let service = build(context).await.context("could not start")?;
-    serve(name, service, config.listen, access, shutdown).await
+    serve(name, service, config.listen, access, config.tls, shutdown).await
 }
 
 /// Opens the event log for this service, and the signals that go with it.

@@ -1,4 +1,4 @@
-//! An authority of an installation's own, for the HTTPS of `nightshift up`: whoever trusts its certificate reaches this
+//! An authority of an installation's own, for the TLS of `nightshift up`: whoever trusts its certificate reaches this
 //! machine's door without anybody between.
 
 use crate::access::write_secret;

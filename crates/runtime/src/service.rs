@@ -1,7 +1,8 @@
 //! The shape that all services share: what they are given, what they are, how they are served.
 
 use crate::access::{Access, Door, guard};
-use crate::{Clock, Signals};
+use crate::config::TlsIdentity;
+use crate::{Clock, Signals, serving};
 use anyhow::Context as _;
 use nightshift_event_log::EventLog;
 use std::net::SocketAddr;
@@ -10,10 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic::transport::Server;
 
 /// What a service is given to work with.
 #[derive(Clone)]
@@ -24,6 +23,8 @@ pub struct Context<S> {
     pub settings: S,
     /// How it tells one caller from another.
     pub access: Access,
+    /// With what certificate its doors for people and programs are served; in the clear without.
+    pub tls: Option<TlsIdentity>,
     /// The event log.
     pub log: Arc<dyn EventLog>,
     /// The signals on machines' health.
@@ -51,11 +52,12 @@ pub async fn serve(
     service: Service,
     listen: SocketAddr,
     access: Access,
+    tls: Option<TlsIdentity>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listen = \"{listen}\""))?;
     tracing::info!(service = name, listen = %listener.local_addr()?, "serving");
-    serve_on(service, listener, access, shutdown).await
+    serve_on(service, listener, access, tls, shutdown).await
 }
 
 /// Serves on a socket that is already bound.
@@ -63,6 +65,7 @@ pub async fn serve_on(
     service: Service,
     listener: TcpListener,
     access: Access,
+    tls: Option<TlsIdentity>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let Service { routes, mut tasks } = service;
@@ -76,10 +79,8 @@ pub async fn serve_on(
     // Many clients know nothing newer than v1alpha.
     let (newest, older) = (reflection().build_v1()?, reflection().build_v1alpha()?);
     let open = routes.add_service(health).add_service(newest).add_service(older).into_axum_router();
-    let server = Server::builder()
-        .add_routes(guard(open, Door::Grpc, access).into())
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.clone().cancelled_owned());
-    tasks.spawn(async move { Ok(server.await?) });
+    let served = guard(open, Door::Grpc, access);
+    tasks.spawn(serving::serve(listener, served, tls, shutdown.clone()));
     let ended = first_end(&mut tasks, &shutdown).await;
     shutdown.cancel();
     let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
@@ -105,7 +106,7 @@ async fn first_end(
 impl<S> Context<S> {
     /// The same for another service of this process, with a folder of its own.
     pub fn of<T>(self, name: &str, settings: T) -> Context<T> {
-        let Self { data, settings: _, access, log, signals, clock, shutdown } = self;
-        Context { data: data.join(name), settings, access, log, signals, clock, shutdown }
+        let Self { data, settings: _, access, tls, log, signals, clock, shutdown } = self;
+        Context { data: data.join(name), settings, access, tls, log, signals, clock, shutdown }
     }
 }

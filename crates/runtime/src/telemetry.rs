@@ -25,7 +25,9 @@ impl Drop for Guard {
 pub fn start(service: &'static str, config: &Telemetry) -> anyhow::Result<Guard> {
     let text = config.filter.as_deref().unwrap_or("info,sled=warn,async_nats=warn");
     let filter = EnvFilter::try_new(text).with_context(|| format!("telemetry.filter = \"{text}\""))?;
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    // As everything else that is painted: on a terminal, unless somebody does not want it.
+    let colors = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colors);
     let lines = if config.json { lines.json().boxed() } else { lines.compact().boxed() };
     let provider = config.otlp.as_deref().map(|address| exporter(service, address)).transpose()?;
     let traces = provider.as_ref().map(|p| tracing_opentelemetry::layer().with_tracer(p.tracer(service)));

@@ -12,11 +12,11 @@ use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::console_service_client::ConsoleServiceClient;
 use nightshift_protocol::api::v1::rollout_service_client::RolloutServiceClient;
 use nightshift_protocol::events::v1 as events;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
@@ -33,6 +33,9 @@ struct Arguments {
     planner: String,
     #[arg(long, default_value = "http://127.0.0.1:7700")]
     console: String,
+    /// Whose certificate vouches for https addresses, such as nightshift-data/door-authority.pem.
+    #[arg(long)]
+    ca: Option<PathBuf>,
     #[arg(long, default_value = "nightshift-data/admin.token")]
     token_file: PathBuf,
     #[arg(long, default_value = "to show how")]
@@ -42,7 +45,7 @@ struct Arguments {
     key: Option<String>,
 }
 
-/// What is shown with each call. Over channels that are not encrypted, as here, only to a service on this machine.
+/// What is shown with each call; over channels that are not encrypted only to a service on this machine.
 type Bearer = MetadataValue<Ascii>;
 
 #[tokio::main]
@@ -65,7 +68,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn start(arguments: &Arguments, bearer: &Bearer) -> anyhow::Result<()> {
-    let channel = connect(&arguments.planner)?;
+    let channel = connect(&arguments.planner, arguments.ca.as_deref())?;
     let wanted = api::StartRolloutRequest {
         rollout: arguments.rollout.clone(),
         // Without a policy, by the default one.
@@ -110,7 +113,7 @@ fn pause_before_trying_again(status: &Status) -> Option<Duration> {
 
 /// Every state of the rollout, each once, to its end.
 async fn watch(arguments: &Arguments, bearer: &Bearer) -> anyhow::Result<()> {
-    let channel = connect(&arguments.console)?;
+    let channel = connect(&arguments.console, arguments.ca.as_deref())?;
     let mut position = String::new();
     for _ in 0..TRIES {
         let Err(status) = watch_once(&channel, arguments, bearer, &mut position).await else { return Ok(()) };
@@ -142,8 +145,12 @@ async fn watch_once(
 }
 
 /// Connects when it is first needed, and again whenever that broke.
-fn connect(address: &str) -> anyhow::Result<Channel> {
-    let endpoint = Endpoint::from_shared(address.to_owned()).with_context(|| address.to_owned())?;
+fn connect(address: &str, ca: Option<&Path>) -> anyhow::Result<Channel> {
+    let mut endpoint = Endpoint::from_shared(address.to_owned()).with_context(|| address.to_owned())?;
+    if let Some(path) = ca {
+        let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
+        endpoint = endpoint.tls_config(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))?;
+    }
     Ok(endpoint.connect_lazy())
 }
 

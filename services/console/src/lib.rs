@@ -21,7 +21,6 @@ mod promise;
 mod report;
 mod search;
 mod service;
-mod serving;
 mod spans;
 mod timeline;
 mod topology;
@@ -37,10 +36,9 @@ pub use webhooks::{From as WebhookFrom, Settings as Webhook};
 
 use anyhow::Context as _;
 use desk::Desk;
-use nightshift_runtime::config::TlsIdentity;
 use nightshift_runtime::host::{self, Setup};
 use nightshift_runtime::snapshot::Snapshots;
-use nightshift_runtime::{Context, Service};
+use nightshift_runtime::{Context, Service, serving};
 use overview::Watcher;
 use owners::Connections;
 use serde::Deserialize;
@@ -59,8 +57,6 @@ pub const NAME: &str = "console";
 pub struct Settings {
     /// Where HTTP is served: JSON and live events (SSE).
     pub http_listen: SocketAddr,
-    /// Its certificate and key, in PEM: then HTTP is served over TLS alone.
-    pub tls: Option<TlsIdentity>,
     /// Names under which people reach it, beside `localhost` and its addresses: a request for any other is refused.
     pub host_names: Vec<String>,
     /// Where the services answer that own what people wish.
@@ -72,13 +68,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let http_listen = SocketAddr::from(([127, 0, 0, 1], 7780));
-        Self {
-            http_listen,
-            tls: None,
-            host_names: Vec::new(),
-            owners: Owners::default(),
-            webhooks: Vec::new(),
-        }
+        Self { http_listen, host_names: Vec::new(), owners: Owners::default(), webhooks: Vec::new() }
     }
 }
 
@@ -106,8 +96,8 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
         shutdown: context.shutdown.clone(),
     };
     let host = host::start(setup, &mut tasks).await?;
-    let owners = Connections::to(&context.settings.owners).context("service.owners")?;
-    let arm = arm::Door { host: host.clone(), owners, secure: context.settings.tls.is_some() };
+    let owners = Connections::to(&context.settings.owners)?;
+    let arm = arm::Door { host: host.clone(), owners, secure: context.tls.is_some() };
     tasks.spawn(spans.clone().listen(context.signals, context.shutdown.clone()));
     let webhooks = webhooks::start(
         &context.settings.webhooks,
@@ -126,6 +116,6 @@ pub async fn build_on(context: Context<Settings>, http: TcpListener) -> anyhow::
         context.settings.host_names,
     );
     tracing::info!(service = NAME, http_listen = %http.local_addr()?, "serving HTTP");
-    tasks.spawn(serving::serve(http, router, context.settings.tls, context.shutdown.clone()));
+    tasks.spawn(serving::serve(http, router, context.tls, context.shutdown.clone()));
     Ok(Service { routes: service::routes(desk, webhooks, context.shutdown), tasks })
 }

@@ -1,14 +1,16 @@
 //! The services that own what people wish: the console decides nothing, it asks them.
 
+use anyhow::Context as _;
 use nightshift_protocol::api::v1::agent_service_client::AgentServiceClient;
 use nightshift_protocol::api::v1::fleet_service_client::FleetServiceClient;
 use nightshift_protocol::api::v1::health_service_client::HealthServiceClient;
 use nightshift_protocol::api::v1::rollout_service_client::RolloutServiceClient;
 use nightshift_runtime::access::{Bearer, Caller};
 use serde::Deserialize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 /// A wish that took longer is tried again by its caller: every one of them may be.
 const LONGEST_WISH: Duration = Duration::from_secs(10);
@@ -23,6 +25,8 @@ pub struct Owners {
     pub gateway: String,
     /// The gRPC of health-monitor.
     pub monitor: String,
+    /// Whose certificates vouch for the https ones among these addresses, in PEM; the system's authorities if absent.
+    pub authority: Option<PathBuf>,
 }
 
 impl Default for Owners {
@@ -32,6 +36,7 @@ impl Default for Owners {
             planner: "http://127.0.0.1:7701".into(),
             gateway: "http://127.0.0.1:7704".into(),
             monitor: "http://127.0.0.1:7703".into(),
+            authority: None,
         }
     }
 }
@@ -48,11 +53,12 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn to(owners: &Owners) -> Result<Self, tonic::transport::Error> {
+    pub(crate) fn to(owners: &Owners) -> anyhow::Result<Self> {
+        let tls = tls(owners.authority.as_deref())?;
         Ok(Self {
-            planner: connect(&owners.planner)?,
-            gateway: connect(&owners.gateway)?,
-            monitor: connect(&owners.monitor)?,
+            planner: connect("planner", &owners.planner, &tls)?,
+            gateway: connect("gateway", &owners.gateway, &tls)?,
+            monitor: connect("monitor", &owners.monitor, &tls)?,
         })
     }
 
@@ -73,7 +79,19 @@ impl Connections {
     }
 }
 
-fn connect(at: &str) -> Result<Channel, tonic::transport::Error> {
-    let endpoint = Endpoint::from_shared(at.to_owned())?;
+/// Whom an https address must prove to be.
+fn tls(authority: Option<&Path>) -> anyhow::Result<ClientTlsConfig> {
+    let Some(path) = authority else { return Ok(ClientTlsConfig::new().with_native_roots()) };
+    let pem =
+        std::fs::read(path).with_context(|| format!("service.owners.authority = \"{}\"", path.display()))?;
+    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
+}
+
+fn connect(field: &str, at: &str, tls: &ClientTlsConfig) -> anyhow::Result<Channel> {
+    let wrong = || format!("service.owners.{field} = \"{at}\"");
+    let mut endpoint = Endpoint::from_shared(at.to_owned()).with_context(wrong)?;
+    if endpoint.uri().scheme_str() == Some("https") {
+        endpoint = endpoint.tls_config(tls.clone()).with_context(wrong)?;
+    }
     Ok(endpoint.connect_timeout(Duration::from_secs(5)).timeout(LONGEST_WISH).connect_lazy())
 }

@@ -11,6 +11,7 @@ use nightshift_event_log::EventLog;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
 use nightshift_protocol::events::v1 as wire;
+use nightshift_protocol::words;
 use nightshift_runtime::status::{damaged, unreadable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -187,7 +188,7 @@ impl Rows {
             let fields = [
                 region.to_string(),
                 vm.to_string(),
-                word(row.progress).to_owned(),
+                words::progress(row.progress).unwrap_or_default().to_owned(),
                 row.why.clone(),
                 row.orders.to_string(),
                 at(row.ordered),
@@ -205,19 +206,6 @@ impl Row {
     fn stand(&mut self, progress: api::VmProgress, why: &str) {
         self.progress = progress;
         why.clone_into(&mut self.why);
-    }
-}
-
-fn word(progress: api::VmProgress) -> &'static str {
-    match progress {
-        api::VmProgress::Unspecified => "",
-        api::VmProgress::Waiting => "waiting",
-        api::VmProgress::InFlight => "in flight",
-        api::VmProgress::Soaking => "soaking",
-        api::VmProgress::Healthy => "healthy",
-        api::VmProgress::Failed => "failed",
-        api::VmProgress::Skipped => "skipped",
-        api::VmProgress::Deferred => "deferred",
     }
 }
 

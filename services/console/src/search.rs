@@ -8,6 +8,7 @@ use nightshift_domain::Time;
 use nightshift_domain::fleet::{AssessmentMode, Os, PatchMode, Placement, Vm};
 use nightshift_domain::rollout::Status;
 use nightshift_protocol::api::v1 as api;
+use nightshift_protocol::words;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -115,7 +116,8 @@ fn value(key: Key, view: &View, vm: &Vm, now: Time) -> String {
         Key::State => match views::standing(view, vm) {
             // No run knows it yet, but a plan does: as Tonight counts it.
             api::VmProgress::Unspecified if is_planned(view, vm) => "waiting".to_owned(),
-            standing => state(standing).to_owned(),
+            // A filter is words with spaces between.
+            standing => words::progress(standing).unwrap_or("none").replace(' ', "-"),
         },
         Key::Eligible => yes(fleet.ineligible(vm).is_none()),
         Key::Agent => yes(machine().is_some_and(|machine| machine.identity.is_some())),
@@ -144,19 +146,6 @@ fn is_planned(view: &View, vm: &Vm) -> bool {
 
 fn yes(is_so: bool) -> String {
     if is_so { "yes" } else { "no" }.to_owned()
-}
-
-fn state(progress: api::VmProgress) -> &'static str {
-    match progress {
-        api::VmProgress::Unspecified => "none",
-        api::VmProgress::Waiting => "waiting",
-        api::VmProgress::InFlight => "in-flight",
-        api::VmProgress::Soaking => "soaking",
-        api::VmProgress::Healthy => "healthy",
-        api::VmProgress::Failed => "failed",
-        api::VmProgress::Skipped => "skipped",
-        api::VmProgress::Deferred => "deferred",
-    }
 }
 
 /// Without case; the needle is in lower case already. Allocates nothing: it is asked of every VM of a fleet.

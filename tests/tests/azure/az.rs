@@ -27,7 +27,7 @@ impl Az<'_> {
         // The real one of the machine, if there is one, is left alone.
         command.env("HOME", self.home.path()).env("AZURE_CONFIG_DIR", self.home.path().join("azure"));
         command.env("AZURE_CORE_COLLECT_TELEMETRY", "no").kill_on_drop(true);
-        command.env("REQUESTS_CA_BUNDLE", self.door.stack.http_authority.as_ref().unwrap());
+        command.env("REQUESTS_CA_BUNDLE", self.door.stack.door_authority.as_ref().unwrap());
         command.env("IDENTITY_ENDPOINT", self.door.link("/identity"));
         command.env("IDENTITY_HEADER", admin(&self.door.stack));
         let output = command.output().await.expect("run `cargo xtask tools` first");

@@ -143,7 +143,7 @@ impl Door {
     }
 
     pub fn link(&self, path: &str) -> String {
-        let scheme = if self.stack.http_authority.is_some() { "https" } else { "http" };
+        let scheme = if self.stack.door_authority.is_some() { "https" } else { "http" };
         format!("{scheme}://{}{path}", self.stack.http)
     }
 }
@@ -162,7 +162,7 @@ fn client(stack: &Stack) -> reqwest::Client {
     let bearer = format!("Bearer {}", admin(stack)).parse().unwrap();
     let headers = reqwest::header::HeaderMap::from_iter([(reqwest::header::AUTHORIZATION, bearer)]);
     let mut client = reqwest::Client::builder().default_headers(headers);
-    if let Some(authority) = &stack.http_authority {
+    if let Some(authority) = &stack.door_authority {
         let certificate = reqwest::Certificate::from_pem(&std::fs::read(authority).unwrap()).unwrap();
         client = client.tls_certs_only([certificate]);
     }

@@ -100,7 +100,32 @@ fn consumers_in_python_and_rust_that_are_killed_have_every_event_once() {
                 assert_eq!(has, is, "{}", consumer.name);
             }
         }
+        let (whole, said) = chains(&folder.path().join("warehouse.sqlite"));
+        assert!(whole && said.starts_with(&format!("{} events in ", log.len())), "{said}");
     });
+    let (whole, said) = chains(&tampered(&folder.path().join("warehouse.sqlite")));
+    assert!(!whole && said.starts_with("nightshift_fleet 5: the one before it"), "{said}");
+}
+
+/// What the example says that proves the kept chains.
+fn chains(table: &Path) -> (bool, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python/chains.py");
+    let output = Command::new(python()).arg(script).arg(table).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+/// The table, in which somebody moved an event by a nanosecond.
+fn tampered(table: &Path) -> PathBuf {
+    let altered = "import sqlite3, sys\n\
+                   with sqlite3.connect(sys.argv[1]) as table:\n\
+                   \x20   where = \"WHERE stream = 'nightshift_fleet' AND position = 4\"\n\
+                   \x20   [(time,)] = table.execute(f'SELECT time FROM events {where}')\n\
+                   \x20   last = str((int(time[-2]) + 1) % 10)\n\
+                   \x20   table.execute(f'UPDATE events SET time = ? {where}', [time[:-2] + last + 'Z'])";
+    let output = Command::new(python()).args(["-c", altered]).arg(table).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    table.to_owned()
 }
 
 /// So many more VMs in two regions, each with the number of its round.
@@ -125,6 +150,7 @@ async fn start_rollout(servers: &Servers) {
     let actor = wire::Actor { name: "test".into(), reason: "something to read about".into() };
     let request = api::StartRolloutRequest {
         rollout: "november".into(),
+        idempotency_key: "so-that-an-event-has-one".into(),
         policy: Some((&Policy::default()).into()),
         actor: Some(actor),
         ..Default::default()
@@ -183,9 +209,14 @@ fn with_moments_alike(value: Value) -> Value {
     }
 }
 
+/// Python with what the consumer needs, of `cargo xtask tools`.
+fn python() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/event-stream/bin/python")
+}
+
 fn in_python(folder: &Path, nats: &str, users: &Path) -> Consumer {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let python = root.join("target/tools/event-stream/bin/python");
+    let python = python();
     let generated = folder.join("generated");
     std::fs::create_dir_all(&generated).unwrap();
     let contract = std::fs::read_dir(root.join("proto/nightshift/events/v1")).unwrap();

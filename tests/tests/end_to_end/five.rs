@@ -2,8 +2,10 @@
 
 use crate::demo::binary;
 use nightshift_cli::arguments::Servers;
+use nightshift_cli::clients;
 use nightshift_event_log::nats_server::NatsServer;
 use nightshift_runtime::access::{Issuer, Role, Wanted};
+use nightshift_runtime::config::TlsIdentity;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -58,6 +60,21 @@ impl Five {
 
     /// The same; the console is told more.
     pub fn start_with(folder: &Path, nats: &str, users: &Path, console: &str) -> Self {
+        Self::begin(folder, nats, users, console, None)
+    }
+
+    /// The same, over TLS: the certificate that all of them show, and whose clients are to trust.
+    pub fn start_over_tls(folder: &Path, nats: &str, users: &Path, tls: (TlsIdentity, PathBuf)) -> Self {
+        Self::begin(folder, nats, users, "", Some(tls))
+    }
+
+    fn begin(
+        folder: &Path,
+        nats: &str,
+        users: &Path,
+        console: &str,
+        tls: Option<(TlsIdentity, PathBuf)>,
+    ) -> Self {
         // One issuer, whose public keys all of them have.
         let issuer = Issuer::open(folder).unwrap();
         let keys = folder.join("keys.json");
@@ -67,14 +84,23 @@ impl Five {
         fs::write(&token_file, issuer.issue(&admin).unwrap()).unwrap();
         let ports = free_ports(7);
         let at = |index: usize| SocketAddr::from(([127, 0, 0, 1], ports[index]));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = |index: usize| format!("{scheme}://{}", at(index));
+        let (tls, ca) = tls.unzip();
+        let tls = tls.map_or_else(String::new, |TlsIdentity { certificate, key }| {
+            format!("tls = {{ certificate = \"{}\", key = \"{}\" }}\n", certificate.display(), key.display())
+        });
         let services = (0..).zip(NAMES).map(|(index, name)| {
             let own = match name {
                 "agent-gateway" => format!("[service]\nagents_listen = \"{}\"\n", at(5)),
                 "console" => {
-                    let (http, planner, gateway) = (at(6), at(1), at(4));
+                    let (http, planner, gateway) = (at(6), url(1), url(4));
+                    let authority = ca.as_ref().map_or_else(String::new, |path| {
+                        format!("owners.authority = \"{}\"\n", path.display())
+                    });
                     format!(
-                        "[service]\nhttp_listen = \"{http}\"\nowners.planner = \"http://{planner}\"\n\
-                         owners.gateway = \"http://{gateway}\"\n{console}"
+                        "[service]\nhttp_listen = \"{http}\"\nowners.planner = \"{planner}\"\n\
+                         owners.gateway = \"{gateway}\"\n{authority}{console}"
                     )
                 }
                 _ => String::new(),
@@ -82,7 +108,7 @@ impl Five {
             let data = folder.join(name);
             fs::create_dir_all(&data).unwrap();
             let text = format!(
-                "listen = \"{}\"\ndata = \"{}\"\n[access]\nkeys = \"{}\"\n[log]\nstore = \"nats\"\nservers = [\"{nats}\"]\n\
+                "listen = \"{}\"\ndata = \"{}\"\n{tls}[access]\nkeys = \"{}\"\n[log]\nstore = \"nats\"\nservers = [\"{nats}\"]\n\
                  login = {{ nkey_seed = \"{}/{name}.nk\" }}\n{own}",
                 at(index),
                 data.display(),
@@ -94,7 +120,7 @@ impl Five {
             let process = spawn(name, &config, &log);
             Service { name, config, log, process }
         });
-        let url = |index: usize| format!("http://{}", at(index));
+        let services = services.collect();
         let servers = Servers {
             console: url(0),
             planner: url(1),
@@ -102,22 +128,29 @@ impl Five {
             gateway: url(4),
             health: url(3),
             token_file: Some(token_file),
+            ca,
             ..Servers::default()
         };
-        Self { services: services.collect(), servers, agents: at(5), http: at(6) }
+        Self { services, servers, agents: at(5), http: at(6) }
     }
 
     /// Waits until every service answers.
     pub async fn ready(&self) {
-        let servers = &self.servers;
-        for address in [&servers.console, &servers.planner, &servers.coordinators[0], &servers.gateway] {
-            let mut tries = 0;
-            while tonic::transport::Endpoint::from_shared(address.clone()).unwrap().connect().await.is_err() {
-                tries += 1;
-                assert!(tries < 600, "{address} does not answer:\n{}", self.said());
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
+        let mut tries = 0;
+        while let Err(error) = self.answer().await {
+            tries += 1;
+            assert!(tries < 600, "{error:#}:\n{}", self.said());
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    async fn answer(&self) -> anyhow::Result<()> {
+        let servers = &self.servers;
+        clients::console(servers).await?;
+        clients::rollouts(servers).await?;
+        clients::coordinator(servers, &servers.coordinators[0]).await?;
+        clients::agents(servers).await?;
+        Ok(())
     }
 
     /// kill -9, and a new process in its place.

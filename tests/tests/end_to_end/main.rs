@@ -10,6 +10,7 @@
 mod assess;
 mod consumers;
 mod demo;
+mod doors;
 mod five;
 #[path = "../../benches/fleet/mod.rs"]
 mod fleet;

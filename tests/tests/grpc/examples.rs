@@ -30,7 +30,7 @@ struct Wire {
 impl Wire {
     async fn to(service: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { listener, service: service.trim_start_matches("http://").to_owned() }
+        Self { listener, service: service.trim_start_matches("https://").to_owned() }
     }
 
     fn address(&self) -> String {
@@ -83,9 +83,9 @@ impl Running {
     }
 }
 
-/// Runs an example through everything: `command` is given the planner, the console, the token's file and the rollout.
+/// Runs an example through everything, over TLS: `command` is given the planner, the console, the token's file and the rollout.
 async fn goes_through_it_all(command: impl Fn(&World, &str, &str, &str) -> Command) {
-    let world = World::new().await;
+    let world = World::over_tls().await;
     let servers = world.stack.servers.clone();
     let (planner, console) = (Wire::to(&servers.planner).await, Wire::to(&servers.console).await);
     let run = |rollout: &str| command(&world, &planner.address(), &console.address(), rollout);
@@ -148,6 +148,7 @@ async fn the_example_in_python() {
         command.arg(root().join("examples/python/rollout.py")).env("PYTHONPATH", stubs.path());
         command.args(["--planner", planner, "--console", console, rollout, "--token-file"]);
         command.arg(world.stack.servers.token_file.as_ref().unwrap());
+        command.arg("--ca").arg(world.stack.servers.ca.as_ref().unwrap());
         command
     })
     .await;
@@ -159,8 +160,14 @@ async fn the_example_in_rust() {
     let example = own.parent().and_then(Path::parent).unwrap().join("nightshift-example");
     goes_through_it_all(|world, planner, console, rollout| {
         let mut command = Command::new(&example);
-        command.args(["--planner", &format!("http://{planner}"), "--console", &format!("http://{console}")]);
+        command.args([
+            "--planner",
+            &format!("https://{planner}"),
+            "--console",
+            &format!("https://{console}"),
+        ]);
         command.args([rollout, "--token-file"]).arg(world.stack.servers.token_file.as_ref().unwrap());
+        command.arg("--ca").arg(world.stack.servers.ca.as_ref().unwrap());
         command
     })
     .await;

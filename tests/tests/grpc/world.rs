@@ -1,6 +1,6 @@
 //! An installation with the fleet of the examples, that can be ended and started anew.
 
-use nightshift_cli::stack::{Listen, Stack};
+use nightshift_cli::stack::{Extras, Listen, Stack};
 use nightshift_cli::{clients, fleet_file};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::events::v1 as wire;
@@ -17,18 +17,29 @@ pub struct World {
 impl World {
     /// With the fleet, which the console knows already.
     pub async fn new() -> Self {
-        let world = Self::empty().await;
+        Self::empty().await.with_the_fleet().await
+    }
+
+    /// The same, served over TLS.
+    pub async fn over_tls() -> Self {
+        let (folder, extras) = (tempfile::tempdir().unwrap(), Extras { tls: true, ..Extras::default() });
+        let data = folder.path().join("data");
+        let stack = Stack::start_with(data, Clock::system(), Listen::free(), extras).await.unwrap();
+        Self { folder, stack }.with_the_fleet().await
+    }
+
+    async fn with_the_fleet(self) -> Self {
         let mut declared = fleet_file::parse(include_str!("../../../examples/fleet.toml")).unwrap().request();
         declared.idempotency_key = "the-fleet".into();
         let vms = declared.vms.len();
-        clients::fleet(&world.stack.servers).await.unwrap().declare_fleet(declared).await.unwrap();
-        let mut console = clients::console(&world.stack.servers).await.unwrap();
+        clients::fleet(&self.stack.servers).await.unwrap().declare_fleet(declared).await.unwrap();
+        let mut console = clients::console(&self.stack.servers).await.unwrap();
         until(async || {
             let page = console.list_vms(api::ListVmsRequest::default()).await.unwrap().into_inner();
             (page.total as usize == vms).then_some(())
         })
         .await;
-        world
+        self
     }
 
     pub async fn empty() -> Self {

@@ -20,7 +20,7 @@ pub struct Up {
     /// The address that the services listen on; their ports are 7700 to 7704, 7709 for agents and 7780 for HTTP.
     #[arg(long, default_value = "127.0.0.1")]
     pub address: std::net::IpAddr,
-    /// Serve HTTP over TLS, with a certificate of this installation's own authority, which is made in its folder.
+    /// Serve gRPC and HTTP over TLS, with a certificate of this installation's own authority, which is made in its folder.
     #[arg(long)]
     pub tls: bool,
     /// Where agents connect, if not at port 7709 of the address.

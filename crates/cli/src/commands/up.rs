@@ -42,7 +42,7 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
         token.display()
     ))?;
     let signing = "(sign in with the token in that file)";
-    match &stack.http_authority {
+    match &stack.door_authority {
         None => print(format_args!("page     http://{}/   {signing}", stack.http))?,
         Some(authority) => print(format_args!(
             "page     https://{}/   {signing}\nauthority {}   (of its certificate: have your clients trust it)",

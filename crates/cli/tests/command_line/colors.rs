@@ -2,6 +2,8 @@
 
 use crate::installation::{nightshift, run};
 use crate::pty::Terminal;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 const PAINT: char = '\u{1b}';
 
@@ -35,6 +37,25 @@ fn in_a_pipe_the_environment_and_the_option_decide() {
         (&["--color", "auto"], &[], no),
     ] {
         assert_eq!(painted(words, environment), expected, "{words:?} {environment:?}");
+    }
+}
+
+/// What is written to a file, or to a journal, is read there by no terminal.
+#[test]
+fn the_log_of_up_is_painted_like_everything_else() {
+    for (number, environment, is_painted) in
+        [(1, [].as_slice(), false), (2, &[("CLICOLOR_FORCE", "1")], true)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        // Its ports are fixed, and the loopback network has many addresses.
+        let mut up = nightshift(folder.path(), &["up", "--address", &format!("127.0.77.{number}")]);
+        up.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut up = up.spawn().unwrap();
+        let mut lines = BufReader::new(up.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let line = lines.find(|line| line.contains("serving"));
+        up.kill().unwrap();
+        up.wait().unwrap();
+        assert_eq!(line.unwrap().contains(PAINT), is_painted, "{environment:?}");
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::installation::{Installation, nightshift, run};
 use crate::recorder::Recorder;
+use nightshift_cli::stack::{Extras, Listen, Stack};
+use nightshift_runtime::Clock;
 use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
@@ -99,6 +101,29 @@ fn what_up_left_in_its_folder_is_found_there_and_can_be_remembered() {
 }
 
 #[test]
+fn what_up_left_over_tls_names_its_authority_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("nightshift-data");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let extras = Extras { tls: true, ..Extras::default() };
+    let started = Stack::start_with(data.clone(), Clock::system(), Listen::free(), extras);
+    let stack = runtime.block_on(started).unwrap();
+    nightshift_cli::installation::leave_here(&data, &stack.servers).unwrap();
+    let bare = |words: &[&str]| run(nightshift(folder.path(), words));
+    let listed = bare(&["vm", "list"]);
+    assert_eq!(listed.code, 0, "{listed:?}");
+    let shown = bare(&["context", "show"]);
+    assert!(shown.out.contains("nightshift-data/door-authority.pem"), "{shown:?}");
+    let added = bare(&["context", "add", "here", "--from", "nightshift-data", "--use"]);
+    assert_eq!(added.code, 0, "{added:?}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut command = nightshift(elsewhere.path(), &["rollout", "list"]);
+    command.env("XDG_CONFIG_HOME", folder.path().join("config"));
+    let from_elsewhere = run(command);
+    assert_eq!(from_elsewhere.code, 0, "{from_elsewhere:?}");
+}
+
+#[test]
 fn an_https_address_must_be_vouched_for() {
     let installation = Installation::start();
     let folder = installation.folder.path();
@@ -114,6 +139,9 @@ fn an_https_address_must_be_vouched_for() {
     // By nobody whom this machine trusts.
     let strange = of(&["vm", "list"]);
     assert!(strange.code == 5 && strange.err.contains("certificate"), "{strange:?}");
+    let clear = installation.servers().console.replace("http:", "https:");
+    let clear = of(&["vm", "list", "--ca", ca, "--console", &clear]);
+    assert!(clear.code == 5 && clear.err.contains("begins with http://"), "{clear:?}");
     let missing = of(&["vm", "list", "--ca", "nowhere.pem"]);
     assert!(missing.code == 2 && missing.err.contains("nowhere.pem (from --ca)"), "{missing:?}");
     std::fs::write(folder.join("no.pem"), "no certificate").unwrap();
