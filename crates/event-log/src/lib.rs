@@ -103,6 +103,20 @@ pub enum ReadError {
         /// What is wrong, and what to do.
         cause: String,
     },
+    /// The log ends before the position after which is to be read. To whoever was there before, history was lost; of anybody
+    /// else the position may be wrong.
+    #[error(
+        "{partition}: the log went back: it ends at position {newest}, but position {seen} was read before. Restore the log \
+         from a good copy, or move it away together with the snapshots of all services"
+    )]
+    WentBack {
+        /// The partition.
+        partition: Partition,
+        /// Where it ends.
+        newest: u64,
+        /// What the reader says it has seen.
+        seen: u64,
+    },
 }
 
 /// The log. An acknowledged append is durable; what is read is in order; an append that rests on an old head fails.
@@ -119,7 +133,7 @@ pub trait EventLog: Send + Sync + 'static {
     async fn read(&self, follow: &Follow, after: u64, limit: usize) -> Result<Page, ReadError>;
 
     /// All events after the position: what is there, then what comes. The stream heals lost connections by itself and
-    /// ends only with a [`ReadError::Damaged`].
+    /// ends only with a [`ReadError::Damaged`] or a [`ReadError::WentBack`].
     async fn subscribe(
         &self,
         follow: &Follow,

@@ -21,11 +21,7 @@ fn kind_of<'a>(partition: &Partition, subject: &'a str) -> Option<&'a str> {
 
 /// The reader has seen more than there is: history was lost.
 pub(crate) fn went_back(partition: &Partition, newest: u64, seen: u64) -> ReadError {
-    let cause = format!(
-        "the log went back: it ends at position {newest}, but position {seen} was read before. \
-         Restore the log from a good copy, or move it away together with the snapshots of all services"
-    );
-    ReadError::Damaged { partition: partition.clone(), position: newest, cause }
+    ReadError::WentBack { partition: partition.clone(), newest, seen }
 }
 
 pub(crate) fn damaged(partition: &Partition, position: u64, cause: impl Into<String>) -> ReadError {

@@ -16,6 +16,9 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 /// Whose reasons they are: the domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "nightshift";
 
+/// In the metadata of an `ErrorInfo`: the newest position.
+const NEWEST: &str = "newest";
+
 /// When to ask again what could not be answered now.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -69,7 +72,24 @@ pub fn unreadable(error: &ReadError) -> Status {
     match error {
         ReadError::Unavailable { .. } => unavailable("LogUnavailable", error),
         ReadError::Damaged { .. } => damaged(error),
+        ReadError::WentBack { partition, newest, seen } => {
+            let sentence = format!(
+                "after = {seen}: {partition} ends at position {newest}; the position is of another log, or the log went \
+                 back since (then it is to be restored from a good copy)"
+            );
+            let metadata =
+                HashMap::from([("partition", partition.to_string()), (NEWEST, newest.to_string())]);
+            let (_, mut details) = info("PositionAfterTheEnd", metadata);
+            details.add_bad_request_violation("after", &sentence);
+            Status::with_error_details(Code::OutOfRange, sentence, details)
+        }
     }
+}
+
+/// Where the partition ends, if that is why nothing was read: an answer of [`unreadable`].
+pub fn ends_at(status: &Status) -> Option<u64> {
+    let is_it = status.code() == Code::OutOfRange;
+    status.get_details_error_info().filter(|_| is_it)?.metadata.get(NEWEST)?.parse().ok()
 }
 
 /// What is stored is damaged: no asking again helps.
@@ -188,6 +208,16 @@ mod tests {
         assert_eq!((violation.field.as_str(), violation.description.as_str()), ("it", "it is so"));
 
         assert_eq!(of("SecondPersonNeeded").code(), Code::PermissionDenied);
+    }
+
+    #[test]
+    fn who_asks_for_what_comes_after_the_end_is_told_where_that_is() {
+        let partition = nightshift_domain::Partition::Fleet;
+        let status = unreadable(&ReadError::WentBack { partition, newest: 34, seen: 99 });
+        assert_eq!(ends_at(&status), Some(34));
+        let details = status.get_error_details();
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "after");
+        assert!(status.message().starts_with("after = 99: fleet ends at position 34"), "{status}");
     }
 
     #[test]

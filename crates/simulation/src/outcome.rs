@@ -230,7 +230,7 @@ fn rollout_outcome(id: &RolloutId, rollout: &Rollout, coordinator: &Coordinator)
         number,
         regions: phase.turns.keys().cloned().collect(),
         vms: phase.planned.regions.iter().map(|region| region.vms).sum(),
-        started: phase.turns.values().filter_map(|turn| turn.granted).min(),
+        started: phase.turns.values().filter_map(|turn| turn.first_granted).min(),
         ended: phase.ended(),
         ordered: phase.turns.values().map(|turn| turn.newest.ordered()).sum(),
         failed: phase.turns.values().map(|turn| turn.newest.failed).sum(),

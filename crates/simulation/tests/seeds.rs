@@ -94,6 +94,13 @@ fn check(seed: u64, outcome: &Outcome) {
     for rollout in outcome.rollouts.iter().chain(&outcome.installs) {
         let ended = ["passed", "expired", "cancelled"].contains(&rollout.state);
         assert!(ended, "NIGHTSHIFT_SEED={seed}: {} is {}", rollout.rollout, rollout.state);
+        let backwards =
+            rollout.phases.iter().find(|phase| phase.ended.is_some_and(|end| Some(end) < phase.started));
+        assert!(
+            backwards.is_none(),
+            "NIGHTSHIFT_SEED={seed}: {} ends before it begins: {backwards:?}",
+            rollout.rollout
+        );
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) async fn read(
     if follow {
         return log.subscribe(&all, after).await;
     }
+    // Whether there is such a position shows at once, not with the first event.
+    log.read(&all, after, 1).await?;
     Ok(pages(log, all, after))
 }
 

@@ -92,6 +92,16 @@ async fn events_go_on_after_a_position_across_a_restart() {
         seen.push(following.message().await.unwrap().unwrap());
     }
     assert_eq!(seen, all);
+
+    // Who asks for what comes after the end is told where that is, and that nothing is damaged.
+    let end = all.last().unwrap().position;
+    for follow in [false, true] {
+        let status = console.read_events(read(end + 5, follow)).await.unwrap_err();
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!((status.code(), info.reason.as_str()), (Code::OutOfRange, "POSITION_AFTER_THE_END"));
+        assert_eq!(info.metadata["newest"], end.to_string());
+        assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "after");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,12 +3,13 @@
 use crate::arguments::{Events, Servers};
 use crate::audit::partitions;
 use crate::output::{Format, print, remark};
-use crate::{clients, exit};
+use crate::{clients, exit, log_file};
 use futures::stream::{SelectAll, StreamExt as _};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
 use nightshift_protocol::envelope::Envelope;
 use nightshift_protocol::json::event_json;
+use nightshift_runtime::status;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -23,15 +24,28 @@ pub(crate) async fn run(command: Events, servers: &Servers, output: Format) -> a
         Events::Tail { partition, no_follow, after, from } => (partition, no_follow, after, from),
     };
     let mut console = clients::console(servers).await?;
+    let is_named = partition.is_some();
     let partitions = match partition {
         Some(partition) => vec![partition],
         None => partitions(&mut console).await?,
     };
     let mut all = SelectAll::new();
     for partition in partitions {
-        let request =
-            api::ReadEventsRequest { partition, after, follow: !no_follow, from: from.map(timestamp) };
-        all.push(console.read_events(request).await?.into_inner());
+        let from = |after| api::ReadEventsRequest {
+            partition: partition.clone(),
+            after,
+            follow: !no_follow,
+            from: from.map(timestamp),
+        };
+        let events = match console.read_events(from(after)).await {
+            // One position for all of them: what has fewer events begins at its end.
+            Err(status) if !is_named => {
+                let newest = status::ends_at(&status).ok_or(status)?;
+                console.read_events(from(newest)).await?
+            }
+            events => events?,
+        };
+        all.push(events.into_inner());
     }
     while let Some(event) = all.next().await {
         show(event?, output)?;
@@ -42,8 +56,9 @@ pub(crate) async fn run(command: Events, servers: &Servers, output: Format) -> a
 /// Writes the whole log.
 async fn export(path: &Path, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
     let records = crate::audit::read(servers).await?;
-    crate::audit::write(path, &records)?;
-    if output.is_for_programs() {
+    log_file::write(path, &records)?;
+    // Where the log itself is the answer, nothing else is on standard output.
+    if output.is_for_programs() && !log_file::is_standard_output(path) {
         output.print(&serde_json::json!({ "file": path, "events": records.len() }))?;
     } else {
         remark(format_args!("{} events", records.len()));

@@ -94,14 +94,21 @@ impl Planner {
         Ok(wish(Event::RhythmDeclared { rhythm, actor }))
     }
 
-    /// Starts a rollout over all eligible VMs. The same identity with the same policy again changes nothing.
+    /// Starts a rollout over all eligible VMs. The same identity with the same policy again changes nothing; of one that is
+    /// over nobody is told that it starts.
     pub fn start(&self, id: &RolloutId, policy: Policy, actor: Actor) -> Result<Vec<Decision>, Refusal> {
         valid(&policy)?;
         if let Some(known) = self.rollouts.get(id) {
-            if known.policy == policy {
+            let sentence = if is_over(&known.status) {
+                format!(
+                    "rollout \"{id}\" is {}, and does not start again; choose another name",
+                    word(&known.status)
+                )
+            } else if known.policy != policy {
+                format!("rollout \"{id}\" was started with another policy; choose another name")
+            } else {
                 return Ok(Vec::new());
-            }
-            let sentence = format!("rollout \"{id}\" was started with another policy; choose another name");
+            };
             return Err(Refusal::new("RolloutExists", sentence).about(id));
         }
         let known = |region| self.fleet.topology.regions.contains_key(region);
@@ -139,7 +146,7 @@ impl Planner {
         valid(&policy)?;
         let rollout = self.rollout(id)?;
         self.check_for_fleet(id, rollout, "the policy of")?;
-        if matches!(rollout.status, Status::Completed { .. } | Status::Cancelled | Status::Expired) {
+        if is_over(&rollout.status) {
             return Err(self.not_now(id, "changed"));
         }
         if policy.phase_shares != rollout.policy.phase_shares || policy.canaries != rollout.policy.canaries {
@@ -160,6 +167,9 @@ impl Planner {
             let sentence = format!("rollout \"{id}\" has {} phases", rollout.phases.len());
             return Err(Refusal::new("PhaseNotFound", sentence).about(phase + 1));
         };
+        if is_over(&rollout.status) {
+            return Err(self.not_now(id, "approved"));
+        }
         if state != PhaseState::Waiting || rollout.approved.contains(&phase) {
             return Ok(Vec::new());
         }
@@ -269,9 +279,25 @@ impl Planner {
     }
 
     fn not_now(&self, id: &RolloutId, wished: &str) -> Refusal {
-        let status = self.rollouts.get(id).map(|rollout| format!("{:?}", rollout.status)).unwrap_or_default();
+        let status = self.rollouts.get(id).map(|rollout| word(&rollout.status)).unwrap_or("unknown");
         let sentence = format!("rollout \"{id}\" cannot be {wished}: it is {status}");
         Refusal::new("RolloutStateConflict", sentence).about(id)
+    }
+}
+
+/// Whether nothing more of it will start.
+fn is_over(status: &Status) -> bool {
+    matches!(status, Status::Completed { .. } | Status::Cancelled | Status::Expired)
+}
+
+fn word(status: &Status) -> &'static str {
+    match status {
+        Status::Running => "running",
+        Status::Paused => "paused",
+        Status::Halted { .. } => "halted",
+        Status::Cancelled | Status::Completed { ended: Ended::Cancelled } => "cancelled",
+        Status::Expired | Status::Completed { ended: Ended::Expired } => "past its deadline",
+        Status::Completed { ended: Ended::Passed } => "completed",
     }
 }
 

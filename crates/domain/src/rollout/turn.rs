@@ -28,6 +28,8 @@ pub enum PhaseState {
 pub struct Turn {
     /// The newest round; 0 if the region had no turn yet.
     pub round: u32,
+    /// When the first turn was granted.
+    pub first_granted: Option<Time>,
     /// When the newest turn was granted.
     pub granted: Option<Time>,
     /// Whether the region holds its turn now.
@@ -95,6 +97,7 @@ impl Turn {
     pub(super) fn grant(&mut self, round: u32, at: Time) {
         self.retry = None;
         self.round = round;
+        self.first_granted.get_or_insert(at);
         self.granted = Some(at);
         self.held = true;
     }

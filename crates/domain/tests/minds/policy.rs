@@ -32,6 +32,20 @@ fn a_phase_waits_for_its_approval() {
 }
 
 #[test]
+fn what_was_cancelled_is_neither_approved_nor_started_any_more() {
+    let mut world = two_regions();
+    world.start("one", Policy { approvals: Approvals::BetweenPhases, ..policy() });
+    let cancelled = world.planner.cancel(&rollout_id("one"), actor());
+    world.wish(cancelled);
+    let refused = world.planner.approve(&rollout_id("one"), 1, actor()).unwrap_err();
+    assert_eq!(refused.code, "RolloutStateConflict");
+    assert!(refused.sentence.ends_with("it is cancelled"), "{}", refused.sentence);
+    let same = world.rollout("one").policy.clone();
+    let refused = world.planner.start(&rollout_id("one"), same, actor()).unwrap_err();
+    assert!(refused.code == "RolloutExists" && refused.sentence.contains("is cancelled"), "{refused:?}");
+}
+
+#[test]
 fn a_phase_waits_for_a_second_person() {
     let mut world = two_regions();
     world.start("one", Policy { approvals: Approvals::SecondPerson, ..policy() });
