@@ -171,6 +171,11 @@ fn request(config: &Config, key_pem: &str) -> Result<String, LinkError> {
 /// Believes a gateway of the pinned authority, and no other.
 fn tls(config: &Config) -> Result<ClientTlsConfig, LinkError> {
     let authority = config.authority_pem().map_err(LinkError::Config)?;
+    // The transport would take it, and then call every gateway a stranger.
+    if !authority.contains("-----BEGIN CERTIFICATE-----") {
+        let sentence = format!("`authority`: {}: there is no certificate in it (PEM)", config.authority);
+        return Err(LinkError::Config(sentence));
+    }
     Ok(ClientTlsConfig::new().ca_certificate(Pem::from_pem(authority)).domain_name(SERVER_NAME))
 }
 
@@ -189,4 +194,20 @@ fn endpoint(config: &Config, tls: ClientTlsConfig) -> Result<Endpoint, LinkError
 fn causes(error: &(dyn Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| (*error).source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nightshift_domain::VmId;
+
+    #[test]
+    fn an_authority_that_is_none_says_so() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "nonsense").unwrap();
+        let path = file.path().display().to_string();
+        let config = Config::simulated(VmId::new("a").unwrap(), "https://localhost", "", path.clone(), "");
+        let error = tls(&config).err().unwrap().to_string();
+        assert_eq!(error, format!("`authority`: {path}: there is no certificate in it (PEM)"));
+    }
 }

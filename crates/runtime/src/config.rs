@@ -5,6 +5,7 @@
 
 use crate::access;
 use figment::Figment;
+use figment::error::Kind;
 use figment::providers::{Env, Format, Toml};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,14 +16,17 @@ use std::path::{Path, PathBuf};
 const ENVIRONMENT: &str = "NIGHTSHIFT_";
 
 /// Variables of the same prefix that are for the command line or the tests. Any other that fits no field is an error.
-const NOT_OURS: [&str; 10] = [
+const NOT_OURS: [&str; 13] = [
     "config",
+    "context",
     "console",
     "planner",
+    "coordinators",
     "gateway",
     "health",
     "token",
     "token_file",
+    "ca",
     "nats_server",
     "seed",
     "bless",
@@ -54,7 +58,12 @@ pub struct Config<S> {
 
 /// Where the event log is.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, tag = "store", rename_all = "lowercase")]
+#[serde(
+    deny_unknown_fields,
+    tag = "store",
+    rename_all = "lowercase",
+    expecting = "a table, for example { store = \"nats\", servers = [\"nats://127.0.0.1:4222\"] }"
+)]
 pub enum Log {
     /// NATS JetStream.
     Nats {
@@ -77,7 +86,11 @@ pub enum Log {
 
 /// Who a service is to NATS: the server's configuration gives each its own subjects to write.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "snake_case",
+    expecting = "{ nkey_seed = \"…\" } or { credentials = \"…\" }, each with a file's path"
+)]
 pub enum Login {
     /// A file with the seed of its nkey, as `nightshift nats-users` writes it.
     NkeySeed(PathBuf),
@@ -87,7 +100,10 @@ pub enum Login {
 
 /// How the connection to NATS is protected.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table: { authorities = \"…\", identity = { certificate = \"…\", key = \"…\" } }, each a PEM file"
+)]
 pub struct Tls {
     /// The authorities that may vouch for the server, in PEM; the system's if absent.
     pub authorities: Option<PathBuf>,
@@ -97,7 +113,7 @@ pub struct Tls {
 
 /// A certificate and its key.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table: { certificate = \"…\", key = \"…\" }, both PEM files")]
 pub struct TlsIdentity {
     /// The certificate, in PEM.
     pub certificate: PathBuf,
@@ -107,7 +123,11 @@ pub struct TlsIdentity {
 
 /// What a service tells of itself.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a table: { filter = \"info\", json = true, otlp = \"…\" }"
+)]
 pub struct Telemetry {
     /// Which log lines are written, in the syntax of `RUST_LOG`; `info` if absent.
     pub filter: Option<String>,
@@ -125,7 +145,7 @@ fn one() -> usize {
 #[derive(Debug, thiserror::Error)]
 #[error("{from}: {what}")]
 pub struct InvalidConfig {
-    /// The file.
+    /// The file, or the environment.
     pub from: String,
     /// What is wrong.
     pub what: String,
@@ -138,20 +158,59 @@ pub fn load<S: DeserializeOwned + Default>(path: &Path) -> Result<Config<S>, Inv
         return Err(InvalidConfig { from, what: "there is no such file".into() });
     }
     let environment = Env::prefixed(ENVIRONMENT).ignore(&NOT_OURS).split("__");
-    let figment = Figment::new().merge(Toml::file_exact(path)).merge(environment);
-    figment.extract().map_err(|error| InvalidConfig { from, what: sentence(&figment, error) })
+    let figment = Figment::new().merge(Toml::file_exact(path)).merge(environment.clone());
+    figment.extract().map_err(|error| invalid(from, &figment, &environment, error))
 }
 
-/// All that is wrong, one clause each: the field, what is wrong, and what was found there.
-fn sentence(figment: &Figment, errors: figment::Error) -> String {
+/// All that is wrong, one clause each: the field, what is wrong, what was found there, and which variables say so.
+fn invalid(file: String, figment: &Figment, environment: &Env, errors: figment::Error) -> InvalidConfig {
+    let mut all_of_environment = true;
     let clauses = errors.into_iter().map(|error| {
         let field = error.path.join(".");
         let found = figment.find_value(&field).ok().and_then(figment::value::Value::into_string);
         let found = found.map(|value| format!(" = \"{value}\"")).unwrap_or_default();
         let place = if field.is_empty() { String::new() } else { format!("`{field}`{found}: ") };
-        format!("{place}{}", error.kind)
+        let variables = variables(environment, &error);
+        all_of_environment &= !variables.is_empty();
+        let variables = variables.into_iter().map(|name| format!("{name}: ")).collect::<String>();
+        format!("{variables}{place}{}", wrong(error.kind))
     });
-    clauses.collect::<Vec<_>>().join("; ")
+    let what = clauses.collect::<Vec<_>>().join("; ");
+    InvalidConfig { from: if all_of_environment { "the environment".into() } else { file }, what }
+}
+
+/// What is wrong, in words for whoever writes the file.
+fn wrong(kind: Kind) -> String {
+    let kind = match kind {
+        // Our types' names say nothing to them.
+        Kind::InvalidType(found, wanted) if wanted.starts_with("struct ") => {
+            Kind::InvalidType(found, "a table".into())
+        }
+        kind => kind,
+    };
+    // Figment marks what is marked already.
+    kind.to_string().replace("``", "`")
+}
+
+/// The variables that say something of the field that is wrong, or of what is in it.
+fn variables(environment: &Env, error: &figment::Error) -> Vec<String> {
+    let mut path = error.path.clone();
+    if let Kind::UnknownField(name, _) = &error.kind
+        && path.last() != Some(name)
+    {
+        path.push(name.clone());
+    }
+    let about = |variable: &str| {
+        // Whichever is shorter: a variable may be a whole table, and a table may be wrong for what one variable says.
+        let mut parts = path.iter().map(String::as_str).zip(variable.split('.'));
+        !path.is_empty() && parts.all(|(field, part)| field == part)
+    };
+    let named = environment.iter().filter(|(key, _)| about(key.as_str()));
+    let mut names: Vec<String> = named
+        .map(|(key, _)| format!("{ENVIRONMENT}{}", key.as_str().replace('.', "__").to_ascii_uppercase()))
+        .collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]
@@ -178,6 +237,89 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         load(file.path()).map_err(|error| error.to_string())
+    }
+
+    /// Where the file is whose reading another process of this test is to tell of.
+    const TOLD_FILE: &str = "CONFIG_OF_THIS_TEST";
+
+    /// What becomes of the file in an environment with these variables: in a process of its own, because it is the whole
+    /// process's.
+    fn read_with(text: &str, variables: &[(&str, &str)]) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "config::tests::another_process_tells_what_it_reads", "--nocapture"]);
+        command.env(TOLD_FILE, file.path()).envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let told = String::from_utf8(output.stdout).unwrap();
+        told.lines().find_map(|line| Some(line.split_once("TOLD: ")?.1.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn another_process_tells_what_it_reads() {
+        let Some(path) = std::env::var_os(TOLD_FILE) else { return };
+        match load::<Own>(Path::new(&path)) {
+            Ok(config) => println!("TOLD: {} {:?}", config.listen, config.service.regions),
+            Err(error) => println!("TOLD: {error}"),
+        }
+    }
+
+    #[test]
+    fn variables_of_the_command_line_stop_no_service() {
+        let variables = [
+            "NIGHTSHIFT_CONFIG",
+            "NIGHTSHIFT_CONTEXT",
+            "NIGHTSHIFT_CONSOLE",
+            "NIGHTSHIFT_PLANNER",
+            "NIGHTSHIFT_COORDINATORS",
+            "NIGHTSHIFT_GATEWAY",
+            "NIGHTSHIFT_HEALTH",
+            "NIGHTSHIFT_TOKEN",
+            "NIGHTSHIFT_TOKEN_FILE",
+            "NIGHTSHIFT_CA",
+        ];
+        assert_eq!(read_with(GOOD, &variables.map(|name| (name, "somewhere"))), "127.0.0.1:7701 [\"west\"]");
+    }
+
+    #[test]
+    fn what_the_environment_says_wrong_is_told_of_the_variable() {
+        let cases = [
+            (("NIGHTSHIFT_LISTEN", "somewhere"), "NIGHTSHIFT_LISTEN: `listen` = \"somewhere\": "),
+            (("NIGHTSHIFT_LISTENS", "somewhere"), "NIGHTSHIFT_LISTENS: "),
+            (("NIGHTSHIFT_LOG__STORE", "kafka"), "NIGHTSHIFT_LOG__STORE: `log.store` = \"kafka\": "),
+            (("NIGHTSHIFT_TLS__KEYS", "x"), "NIGHTSHIFT_TLS__KEYS: "),
+            (
+                ("NIGHTSHIFT_SERVICE", "x"),
+                "NIGHTSHIFT_SERVICE: `service` = \"x\": invalid type: found string \"x\", expected a table",
+            ),
+            (
+                ("NIGHTSHIFT_SERVICE__REGIONS", "west"),
+                "NIGHTSHIFT_SERVICE__REGIONS: `service.regions` = \"west\": ",
+            ),
+        ];
+        for ((name, value), told) in cases {
+            let error = read_with(GOOD, &[(name, value)]);
+            assert!(error.starts_with(&format!("the environment: {told}")), "{error}");
+        }
+        // What the file says wrong is still the file's.
+        let error = read_with(&GOOD.replace("127.0.0.1:7701", "somewhere"), &[("NIGHTSHIFT_DATA", "/x")]);
+        assert!(!error.contains("environment") && error.contains("`listen` = \"somewhere\""), "{error}");
+    }
+
+    #[test]
+    fn a_value_in_a_table_s_place_is_told_what_to_be() {
+        let of_file = |line: &str| read(&format!("{line}\n{GOOD}")).unwrap_err();
+        for (line, told) in [
+            ("tls = \"x\"", "`tls` = \"x\""),
+            ("telemetry = true", "`telemetry`"),
+            ("access = \"x\"", "`access` = \"x\""),
+        ] {
+            let error = of_file(line);
+            assert!(error.contains(told) && error.contains("expected a table: {"), "{error}");
+        }
+        let error = read(&GOOD.replace("[service]", "tls = \"x\"\n[service]")).unwrap_err();
+        assert!(error.contains("authorities") && !error.contains("struct"), "{error}");
     }
 
     #[test]

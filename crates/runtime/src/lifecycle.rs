@@ -2,7 +2,7 @@
 
 use crate::config::{self, Config, Log, Login, Tls};
 use crate::service::{Context, Service, serve};
-use crate::{Access, Clock, Signals, telemetry};
+use crate::{Access, Clock, Signals, serving, telemetry};
 use anyhow::Context as _;
 use clap::Parser;
 use nightshift_event_log::{self as event_log, EventLog, NatsLog, NatsOptions, SledLog};
@@ -56,6 +56,7 @@ where
     let _telemetry = telemetry::start(name, &config.telemetry)?;
     let access = Access::of(&config.access)?;
     access.allow_listening("listen", config.listen)?;
+    serving::check(config.tls.as_ref()).await?;
     let (log, signals) = open(name, &config.log).await?;
     let shutdown = CancellationToken::new();
     tokio::spawn(end_on_signal(shutdown.clone()));

@@ -1,11 +1,11 @@
 //! The doors for people and programs, gRPC and HTTP alike: in the clear or over TLS, until the service is told to end.
 
 use crate::config::TlsIdentity;
+use crate::crypto::{certificate_file, key_file};
 use anyhow::Context as _;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
-use std::path::Path;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,15 @@ use tokio_util::sync::CancellationToken;
 const DRAIN: Duration = Duration::from_secs(3);
 /// How often the files of a certificate are looked at: whoever renews it need not tell anybody.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// Whether doors can be served with this certificate. Asked before anything begins: who cannot be served learns it from one
+/// sentence, not from a service that said it serves.
+pub async fn check(tls: Option<&TlsIdentity>) -> anyhow::Result<()> {
+    match tls {
+        Some(identity) => Renewal::begin(identity.clone()).await.map(drop),
+        None => Ok(()),
+    }
+}
 
 /// Serves on a socket that is already bound, until `shutdown`; without a certificate in the clear.
 pub async fn serve(
@@ -88,11 +97,8 @@ impl Renewal {
     }
 }
 
-fn read(identity: &TlsIdentity) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
-    let read = |field: &str, path: &Path| {
-        std::fs::read(path).with_context(|| format!("tls.{field} = \"{}\"", path.display()))
-    };
-    Ok((read("certificate", &identity.certificate)?, read("key", &identity.key)?))
+fn read(TlsIdentity { certificate, key }: &TlsIdentity) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
+    Ok((certificate_file("tls.certificate", certificate)?, key_file("tls.key", key)?))
 }
 
 fn told(TlsIdentity { certificate, key }: &TlsIdentity) -> String {
@@ -104,6 +110,7 @@ mod tests {
     use super::*;
     use crate::local_tls;
     use std::net::{IpAddr, Ipv4Addr};
+    use std::path::Path;
 
     /// A certificate and its key, by a folder's authority: anew each time.
     fn certificate(folder: &Path) -> TlsIdentity {
@@ -129,12 +136,12 @@ mod tests {
         let good = std::fs::read(&identity.key).unwrap();
         certificate(folder.path());
         std::fs::write(&identity.key, good).unwrap();
-        for wrong in [None, Some("nonsense")] {
+        for (wrong, told) in [(None, "door.key"), (Some("nonsense"), "there is no certificate in it")] {
             if let Some(wrong) = wrong {
                 std::fs::write(&identity.certificate, wrong).unwrap();
             }
             let error = format!("{:#}", renewal.look().await.unwrap_err());
-            assert!(error.contains("door.pem") && error.contains("door.key"), "{error}");
+            assert!(error.contains("door.pem") && error.contains(told), "{error}");
             assert!(std::sync::Arc::ptr_eq(&second, &renewal.config.get_inner()));
         }
         std::fs::remove_file(&identity.certificate).unwrap();
@@ -146,8 +153,18 @@ mod tests {
     async fn a_service_does_not_start_with_a_certificate_that_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let identity = certificate(folder.path());
+        check(Some(&identity)).await.unwrap();
+        std::fs::write(&identity.key, "nonsense").unwrap();
+        let error = format!("{:#}", check(Some(&identity)).await.unwrap_err());
+        assert!(error.starts_with("tls.key = ") && error.contains("no private key in it"), "{error}");
         std::fs::write(&identity.certificate, "nonsense").unwrap();
-        let error = format!("{:#}", Renewal::begin(identity).await.err().unwrap());
-        assert!(error.contains("tls = { certificate = ") && error.contains("door.pem"), "{error}");
+        let error = format!("{:#}", check(Some(&identity)).await.unwrap_err());
+        assert!(error.starts_with("tls.certificate = ") && error.contains("no certificate in it"), "{error}");
+        // Each for itself is one, but they do not belong together.
+        let other = tempfile::tempdir().unwrap();
+        let pair =
+            TlsIdentity { certificate: certificate(other.path()).certificate, ..certificate(folder.path()) };
+        let error = format!("{:#}", check(Some(&pair)).await.unwrap_err());
+        assert!(error.contains("tls = { certificate = ") && error.contains("door.key"), "{error}");
     }
 }

@@ -148,7 +148,13 @@ async fn watch_once(
 fn connect(address: &str, ca: Option<&Path>) -> anyhow::Result<Channel> {
     let mut endpoint = Endpoint::from_shared(address.to_owned()).with_context(|| address.to_owned())?;
     if let Some(path) = ca {
-        let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let pem = std::fs::read_to_string(path).with_context(|| format!("--ca {}", path.display()))?;
+        // The transport would take it, and then trust nobody.
+        anyhow::ensure!(
+            pem.contains("-----BEGIN CERTIFICATE-----"),
+            "--ca {}: there is no certificate in it (PEM)",
+            path.display()
+        );
         endpoint = endpoint.tls_config(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))?;
     }
     Ok(endpoint.connect_lazy())

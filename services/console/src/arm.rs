@@ -149,12 +149,15 @@ impl Place {
 
 impl Asked {
     fn only(&self, method: &Method) -> Result<()> {
-        if self.method == *method { Ok(()) } else { Err(self.not_allowed()) }
+        if self.method == *method { Ok(()) } else { Err(self.not_allowed(std::slice::from_ref(method))) }
     }
 
-    fn not_allowed(&self) -> ArmError {
-        let sentence = format!("the method {} is not allowed at {}", self.method, self.path);
-        ArmError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", sentence)
+    fn not_allowed(&self, allowed: &[Method]) -> ArmError {
+        let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let sentence =
+            format!("the method {} is not allowed at {}: allowed is {allowed}", self.method, self.path);
+        let error = ArmError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", sentence);
+        ArmError { allow: Some(allowed), ..error }
     }
 
     fn json(&self) -> Result<Value> {

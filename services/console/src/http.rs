@@ -2,9 +2,10 @@
 
 use crate::desk::{self, Desk};
 use crate::owners::Connections;
+use crate::reading::{Parameters, moment};
 use crate::view::View;
 use crate::{arm, events, foreign, identity, page, service, wishes};
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -93,7 +94,7 @@ struct RolloutsPage {
 async fn vms(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Query(page): Query<Page>,
+    Parameters(page): Parameters<Page>,
 ) -> Result<Json<api::ListVmsResponse>, Refused> {
     let Page { region, page_size, page_token, filter } = page;
     let request = api::ListVmsRequest { region, page_size, page_token, filter };
@@ -128,7 +129,7 @@ async fn health(
 async fn rollouts(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Query(RolloutsPage { page_size, page_token }): Query<RolloutsPage>,
+    Parameters(RolloutsPage { page_size, page_token }): Parameters<RolloutsPage>,
 ) -> Result<Json<api::ListRolloutsResponse>, Refused> {
     let request = api::ListRolloutsRequest { page_size, page_token };
     Ok(Json(service::list_rollouts(&door.host, caller, request).await?))
@@ -143,12 +144,13 @@ async fn rollout(
 }
 
 /// Where the events begin; at the partition's first if neither is said.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
 struct Begin {
     /// After this position.
     after: Option<u64>,
     /// With the first event that was decided at this moment or later.
+    #[serde(deserialize_with = "moment")]
     from: Option<Time>,
 }
 
@@ -156,7 +158,7 @@ struct Begin {
 async fn live_events(
     State(door): State<Door>,
     Path(partition): Path<String>,
-    Query(begin): Query<Begin>,
+    Parameters(begin): Parameters<Begin>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, axum::Error>>>, Refused> {
     let partition: Partition = partition.parse().map_err(|error| invalid("partition", error))?;
@@ -185,18 +187,21 @@ fn sse_event(event: Result<Recorded, ReadError>) -> Result<SseEvent, axum::Error
 }
 
 /// A refusal as HTTP says it.
-pub(crate) struct Refused(Status);
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+}
 
-impl From<Status> for Refused {
-    fn from(status: Status) -> Self {
-        Self(status)
+impl Refused {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
     }
 }
 
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let status = match self.0.code() {
-            Code::InvalidArgument => StatusCode::BAD_REQUEST,
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        let code = match status.code() {
+            Code::InvalidArgument | Code::OutOfRange => StatusCode::BAD_REQUEST,
             Code::Unauthenticated => StatusCode::UNAUTHORIZED,
             Code::PermissionDenied => StatusCode::FORBIDDEN,
             Code::NotFound => StatusCode::NOT_FOUND,
@@ -204,6 +209,12 @@ impl IntoResponse for Refused {
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        (status, Json(serde_json::json!({ "error": { "message": self.0.message() } }))).into_response()
+        Self::new(code, status.message())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.status, Json(serde_json::json!({ "error": { "message": self.message } }))).into_response()
     }
 }

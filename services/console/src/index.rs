@@ -47,14 +47,21 @@ impl Index {
         group: Option<&str>,
         after: Option<&str>,
     ) -> impl Iterator<Item = (&'a str, &'a VmId)> {
-        let group = group.map(|group| format!("{}/", group.to_ascii_lowercase())).unwrap_or_default();
-        let prefix = format!("{subscription}/{group}");
+        let prefix = prefix(subscription, group);
         let from = match after {
             Some(after) if after >= prefix.as_str() => Bound::Excluded(after.to_owned()),
             _ => Bound::Included(prefix.clone()),
         };
         let range = self.by_path.range((from, Bound::Unbounded));
         range.take_while(move |(path, _)| path.starts_with(&prefix)).map(|(path, vm)| (path.as_str(), vm))
+    }
+
+    /// Whether a page of these VMs can have ended at this path: whether it is the path of one, be it there or not any more.
+    pub(crate) fn is_place(subscription: &SubscriptionId, group: Option<&str>, path: &str) -> bool {
+        let within = path.strip_prefix(&prefix(subscription, None));
+        let named = within.and_then(|within| within.split_once('/'));
+        named.is_some_and(|(group, name)| !group.is_empty() && !name.is_empty())
+            && path.starts_with(&prefix(subscription, group))
     }
 
     /// Every subscription that owns VMs.
@@ -82,6 +89,12 @@ impl Index {
         }
         found
     }
+}
+
+/// How the paths begin of a subscription's VMs, or of one of its groups'.
+fn prefix(subscription: &SubscriptionId, group: Option<&str>) -> String {
+    let group = group.map(|group| format!("{}/", group.to_ascii_lowercase())).unwrap_or_default();
+    format!("{subscription}/{group}")
 }
 
 fn path(subscription: &SubscriptionId, group: &str, name: &str) -> String {

@@ -18,6 +18,7 @@ mod past;
 mod patching;
 mod preview;
 mod promise;
+mod reading;
 mod report;
 mod search;
 mod service;

@@ -6,6 +6,7 @@ use nightshift_protocol::api::v1::fleet_service_client::FleetServiceClient;
 use nightshift_protocol::api::v1::health_service_client::HealthServiceClient;
 use nightshift_protocol::api::v1::rollout_service_client::RolloutServiceClient;
 use nightshift_runtime::access::{Bearer, Caller};
+use nightshift_runtime::crypto::authority_file;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +18,11 @@ const LONGEST_WISH: Duration = Duration::from_secs(10);
 
 /// Where the owners answer.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a table: { planner = \"…\", gateway = \"…\", monitor = \"…\" }, each an address"
+)]
 pub struct Owners {
     /// The gRPC of rollout-planner.
     pub planner: String,
@@ -82,8 +87,7 @@ impl Connections {
 /// Whom an https address must prove to be.
 fn tls(authority: Option<&Path>) -> anyhow::Result<ClientTlsConfig> {
     let Some(path) = authority else { return Ok(ClientTlsConfig::new().with_native_roots()) };
-    let pem =
-        std::fs::read(path).with_context(|| format!("service.owners.authority = \"{}\"", path.display()))?;
+    let pem = authority_file("service.owners.authority", path)?;
     Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
 }
 
@@ -94,4 +98,18 @@ fn connect(field: &str, at: &str, tls: &ClientTlsConfig) -> anyhow::Result<Chann
         endpoint = endpoint.tls_config(tls.clone()).with_context(wrong)?;
     }
     Ok(endpoint.connect_timeout(Duration::from_secs(5)).timeout(LONGEST_WISH).connect_lazy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_that_is_none_is_refused_at_the_start() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let owners = Owners { authority: Some(file.path().to_owned()), ..Owners::default() };
+        let error = Connections::to(&owners).err().unwrap().to_string();
+        assert!(error.starts_with("service.owners.authority = "), "{error}");
+        assert!(error.ends_with("there is no certificate in it (PEM)"), "{error}");
+    }
 }

@@ -181,13 +181,13 @@ pub(crate) async fn explain_vm(
     caller: Caller,
     id: VmId,
 ) -> Result<api::ExplainVmResponse, Status> {
-    // Of what is not in the fleet an explanation says so; of what is another's too.
-    let others = no_vm(&id);
+    // What is another's is to its asker as what is not there.
+    let unknown = no_vm(&id);
     let look = move |view: &View, now| {
-        let seen = view.planner.fleet.vms.get(&id).is_none_or(|vm| caller.sees(&vm.subscription));
+        let seen = view.planner.fleet.vms.get(&id).is_some_and(|vm| caller.sees(&vm.subscription));
         seen.then(|| explain(&id, &view.planner, &view.coordinator, now))
     };
-    let explained = host.look(look).await?.ok_or(others)?;
+    let explained = host.look(look).await?.ok_or(unknown)?;
     Ok(api::ExplainVmResponse { reasons: explained.reasons.into_iter().map(views::reason).collect() })
 }
 

@@ -1,6 +1,7 @@
 //! What people wish of rollouts, over HTTP: passed on to rollout-planner, which owns them, under the caller's name.
 
 use crate::http::{Door, Refused};
+use crate::reading::Body;
 use axum::extract::{Path, State};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
@@ -60,7 +61,7 @@ async fn pause(
     State(door): State<Door>,
     Path(rollout): Path<String>,
     Extension(caller): Extension<Caller>,
-    Json(Wish { reason }): Json<Wish>,
+    Body(Wish { reason }): Body<Wish>,
 ) -> Done {
     let request = api::PauseRolloutRequest { rollout, actor: actor(&caller, &reason)?, ..Default::default() };
     door.owners.rollouts(&caller).pause_rollout(request).await?;
@@ -71,7 +72,7 @@ async fn resume(
     State(door): State<Door>,
     Path(rollout): Path<String>,
     Extension(caller): Extension<Caller>,
-    Json(Wish { reason }): Json<Wish>,
+    Body(Wish { reason }): Body<Wish>,
 ) -> Done {
     let request =
         api::ResumeRolloutRequest { rollout, actor: actor(&caller, &reason)?, ..Default::default() };
@@ -83,7 +84,7 @@ async fn retry(
     State(door): State<Door>,
     Path(rollout): Path<String>,
     Extension(caller): Extension<Caller>,
-    Json(Wish { reason }): Json<Wish>,
+    Body(Wish { reason }): Body<Wish>,
 ) -> Done {
     let request = api::RetryRolloutRequest { rollout, actor: actor(&caller, &reason)?, ..Default::default() };
     door.owners.rollouts(&caller).retry_rollout(request).await?;
@@ -94,7 +95,7 @@ async fn skip_region(
     State(door): State<Door>,
     Path(rollout): Path<String>,
     Extension(caller): Extension<Caller>,
-    Json(SkipRegion { region, reason }): Json<SkipRegion>,
+    Body(SkipRegion { region, reason }): Body<SkipRegion>,
 ) -> Done {
     let request =
         api::SkipRegionRequest { rollout, region, actor: actor(&caller, &reason)?, ..Default::default() };
@@ -106,7 +107,7 @@ async fn approve(
     State(door): State<Door>,
     Path(rollout): Path<String>,
     Extension(caller): Extension<Caller>,
-    Json(Approve { phase, reason }): Json<Approve>,
+    Body(Approve { phase, reason }): Body<Approve>,
 ) -> Done {
     let request =
         api::ApprovePhaseRequest { rollout, phase, actor: actor(&caller, &reason)?, ..Default::default() };
@@ -118,7 +119,7 @@ async fn cancel(
     State(door): State<Door>,
     Path(rollout): Path<String>,
     Extension(caller): Extension<Caller>,
-    Json(Wish { reason }): Json<Wish>,
+    Body(Wish { reason }): Body<Wish>,
 ) -> Done {
     let request =
         api::CancelRolloutRequest { rollout, actor: actor(&caller, &reason)?, ..Default::default() };
@@ -130,7 +131,7 @@ async fn cancel(
 pub(crate) async fn start(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Json(Start { rollout, policy, reason }): Json<Start>,
+    Body(Start { rollout, policy, reason }): Body<Start>,
 ) -> Result<Json<api::StartRolloutResponse>, Refused> {
     let policy = Some(policy.unwrap_or_else(|| (&Policy::default()).into()));
     let request =

@@ -165,6 +165,11 @@ async fn every_role_at_every_path_over_http() {
             }
         }
     }
+    // What cannot be read is refused as everything else is.
+    let refused = door.get("/v1/events/fleet?from=yesterday").await.expect(400);
+    assert!(refused.body["error"]["message"].as_str().unwrap().starts_with("from = \"yesterday\": "));
+    let refused = door.send("POST", "/v1/rollouts/r/pause", &[], Some("{}".into())).await.expect(400);
+    assert!(refused.body["error"]["message"].as_str().unwrap().contains("`reason`"));
     for open in ["/healthz", "/openapi.json", "/metadata/endpoints?api-version=2022-09-01"] {
         assert_eq!(reqwest::get(door.link(open)).await.unwrap().status(), 200, "{open}");
     }
@@ -195,6 +200,15 @@ async fn people_of_one_subscription_see_and_touch_its_machines_alone() {
     assert_eq!((known.as_array().unwrap().len(), &known[0]["subscriptionId"]), (1, &SUBSCRIPTION.into()));
     get("/v1/vms/mine").await.expect(200);
     get("/v1/vms/theirs").await.expect(404);
+    get("/v1/vms/mine/explain").await.expect(200);
+    // Nobody learns from the answer whether there is such a machine; and who may see all learns that there is none.
+    let explained = async |path: &str| get(path).await.expect(404).body["error"]["message"].to_string();
+    assert!(explained("/v1/vms/theirs/explain").await.contains("VmNotFound"));
+    assert!(explained("/v1/vms/nobody/explain").await.contains("VmNotFound"));
+    door.get("/v1/vms/nobody/explain").await.expect(404);
+    let mut console = clients::console(&door.stack.servers).await.unwrap();
+    let explained = console.explain_vm(api::ExplainVmRequest { vm: "nobody".into() }).await;
+    assert_eq!(explained.unwrap_err().code(), Code::NotFound);
     // The log names everybody's machines.
     get("/v1/events/fleet").await.expect(403);
 

@@ -41,6 +41,12 @@ fn cases() -> Vec<Case> {
         json!({ "id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/images/golden" });
     let set = |id: &str| json!({ "id": id });
     let get = |what, path, refusal| case(what, "GET", path, Value::Null, refusal);
+    let list = |of: &str, query: &str| {
+        format!(
+            "/subscriptions/{SUBSCRIPTION}{of}/providers/Microsoft.Compute/virtualMachines?api-version=2024-07-01&{query}"
+        )
+    };
+    let foreign = format!("$skiptoken={SUBSCRIPTION}/other/lin");
     let features = "providers/Microsoft.Features/providers/Microsoft.Compute/features";
     vec![
         // C1
@@ -244,6 +250,24 @@ fn cases() -> Vec<Case> {
             json!({ "properties": { "osProfile": { "linuxConfiguration": null, "windowsConfiguration": {} }, "storageProfile": { "osDisk": { "osType": "Windows" } } } }),
             (400, "InvalidParameter", "Linux only"),
         ),
+        // Pages
+        get(
+            "a page that begins nowhere",
+            list("", "$skiptoken=garbage"),
+            (400, "InvalidParameter", "$skiptoken = 'garbage'"),
+        ),
+        get(
+            "a page that begins after everything",
+            list("", "$skiptoken=zzz"),
+            (400, "InvalidParameter", "$skiptoken = 'zzz'"),
+        ),
+        get(
+            "a page of another group",
+            list("/resourceGroups/myGroup", &foreign),
+            (400, "InvalidParameter", "other/lin"),
+        ),
+        get("fewer than none", list("", "$top=-1"), (400, "InvalidParameter", "$top = '-1'")),
+        get("a page of nothing", list("", "$top=0"), (400, "InvalidParameter", "$top = '0'")),
         // What is not there
         get("no such VM", vm("nobody", ""), (404, "ResourceNotFound", "nobody")),
         get("no such VM's view", vm("nobody", "/instanceView"), (404, "ResourceNotFound", "nobody")),
@@ -383,6 +407,20 @@ async fn without_the_opt_in_the_mode_is_refused_step_by_step() {
         }
     };
     assert!(refused.body.to_string().contains("InGuestPatchVMPreview"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_method_says_which_are() {
+    let door = Door::open().await;
+    let of = |path: &str, version: &str| format!("/subscriptions/{SUBSCRIPTION}{path}?api-version={version}");
+    for (method, path, allowed) in [
+        ("POST", vm("lin", ""), "GET, PUT, PATCH, DELETE"),
+        ("GET", vm("lin", "/installPatches"), "POST"),
+        ("PUT", of("/resourceGroups", "2021-04-01"), "GET"),
+    ] {
+        let refused = door.send(method, &path, &[], None).await.expect(405);
+        assert_eq!(refused.header("allow"), allowed, "{method} {path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

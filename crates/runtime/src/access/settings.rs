@@ -8,7 +8,11 @@ use std::path::PathBuf;
 
 /// The table `[access]`. Without `keys` and `issuer` nobody is told from anybody, on the loopback address only.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a table: { keys = \"…\" } with a key set's file, or { issuer = \"https://…\" }"
+)]
 pub struct Settings {
     /// A key set (JWKS, RFC 7517) in a file: the public keys that sign tokens, as `nightshift token keys` writes it.
     pub keys: Option<PathBuf>,
@@ -29,7 +33,7 @@ pub struct Settings {
 
 /// What one value of the roles' claim grants.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table: { value = \"…\", role = \"…\" }")]
 pub struct GrantSettings {
     /// The value: a group's name or identity.
     pub value: String,

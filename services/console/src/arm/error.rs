@@ -15,13 +15,15 @@ pub(crate) struct ArmError {
     pub(crate) message: String,
     /// The property that it is about.
     pub(crate) target: Option<String>,
+    /// The methods that there are instead, as the header has them.
+    pub(crate) allow: Option<String>,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, ArmError>;
 
 impl ArmError {
     pub(crate) fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), target: None }
+        Self { status, code: code.to_owned(), message: message.into(), target: None, allow: None }
     }
 
     pub(crate) fn bad(code: &str, message: impl Into<String>) -> Self {
@@ -123,6 +125,9 @@ impl IntoResponse for ArmError {
         let mut response = (self.status, Json(json!({ "error": self.detail() }))).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(allow) = self.allow.and_then(|methods| HeaderValue::try_from(methods).ok()) {
+            response.headers_mut().insert(header::ALLOW, allow);
         }
         response
     }

@@ -50,7 +50,7 @@ pub(super) async fn one(asked: Asked, subscription: SubscriptionId, group: Strin
             Err(_) => StatusCode::NOT_FOUND.into_response(),
         }),
         Method::GET => Ok(answer(StatusCode::OK, found?)),
-        _ => Err(asked.not_allowed()),
+        _ => Err(asked.not_allowed(&[Method::GET, Method::HEAD])),
     }
 }
 

@@ -5,6 +5,7 @@ use super::error::{ArmError, Result};
 use super::model::{self, Subject};
 use super::path::VmName;
 use super::{Asked, document, instance_view, render};
+use crate::index::Index;
 use crate::view::View;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -24,7 +25,7 @@ pub(super) async fn one(asked: Asked, subscription: SubscriptionId, at: VmName) 
         Method::GET => get(asked, subscription, at).await,
         Method::PUT | Method::PATCH => put(asked, subscription, at).await,
         Method::DELETE => delete(asked, subscription, at).await,
-        _ => Err(asked.not_allowed()),
+        _ => Err(asked.not_allowed(&[Method::GET, Method::PUT, Method::PATCH, Method::DELETE])),
     }
 }
 
@@ -155,11 +156,22 @@ pub(super) enum Which {
 /// VMs, a page at a time.
 pub(super) async fn list(asked: Asked, subscription: SubscriptionId, which: Which) -> Result<Response> {
     asked.only(&Method::GET)?;
-    let after = asked.query.get("$skiptoken").map(str::to_owned);
+    let group = if let Which::Group(group) = &which { Some(group.as_str()) } else { None };
+    let after = match asked.query.get("$skiptoken") {
+        // One that is no place in this list would give some other page, or none, and be taken for the truth.
+        Some(token) if !Index::is_place(&subscription, group, token) => {
+            let sentence = format!("$skiptoken = '{token}': it is not from a nextLink of this list");
+            return Err(ArmError::invalid("$skiptoken", sentence));
+        }
+        token => token.map(str::to_owned),
+    };
     let size = match asked.query.get("$top").map(str::parse::<usize>) {
         None => PAGE,
         Some(Ok(top)) if top > 0 => top.min(PAGE),
-        Some(_) => return Err(ArmError::invalid("$top", "$top must be a positive number")),
+        Some(_) => {
+            let top = asked.query.get("$top").unwrap_or_default();
+            return Err(ArmError::invalid("$top", format!("$top = '{top}': it must be a number from 1")));
+        }
     };
     let expand = asked.query.get("$expand").is_some_and(|wanted| wanted.eq_ignore_ascii_case("instanceView"))
         || asked.query.get("statusOnly").is_some_and(|wanted| wanted.eq_ignore_ascii_case("true"));

@@ -2,15 +2,16 @@
 
 use crate::http::{Door, Refused};
 use crate::overview;
+use crate::reading::{Body, Parameters, moment};
 use crate::service::named;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use chrono::{DateTime, Utc};
 use futures::stream::{Stream, StreamExt as _};
+use nightshift_domain::Time;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::timestamp;
 use nightshift_runtime::access::Caller;
@@ -37,7 +38,8 @@ pub(crate) fn router() -> Router<Door> {
 #[serde(deny_unknown_fields, default)]
 struct Shown {
     rollout: String,
-    at: Option<DateTime<Utc>>,
+    #[serde(deserialize_with = "moment")]
+    at: Option<Time>,
 }
 
 type Found<T> = Result<Json<T>, Refused>;
@@ -45,7 +47,7 @@ type Found<T> = Result<Json<T>, Refused>;
 async fn get_overview(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Query(Shown { rollout, at }): Query<Shown>,
+    Parameters(Shown { rollout, at }): Parameters<Shown>,
 ) -> Found<api::GetOverviewResponse> {
     let request = api::GetOverviewRequest { rollout, at: at.map(timestamp) };
     Ok(Json(door.desk.overview(&caller, request).await?))
@@ -55,7 +57,7 @@ async fn get_overview(
 async fn live_overview(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Query(Shown { rollout, .. }): Query<Shown>,
+    Parameters(Shown { rollout, .. }): Parameters<Shown>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, axum::Error>>>, Refused> {
     let after = headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
@@ -74,7 +76,7 @@ async fn get_topology(State(door): State<Door>) -> Found<api::GetTopologyRespons
 
 async fn preview(
     State(door): State<Door>,
-    Json(request): Json<api::PreviewRolloutRequest>,
+    Body(request): Body<api::PreviewRolloutRequest>,
 ) -> Found<api::PreviewRolloutResponse> {
     Ok(Json(door.desk.preview(request).await?))
 }
@@ -97,21 +99,21 @@ async fn vm_signals(
 
 async fn timeline(
     State(door): State<Door>,
-    Query(Shown { rollout, .. }): Query<Shown>,
+    Parameters(Shown { rollout, .. }): Parameters<Shown>,
 ) -> Found<api::GetTimelineResponse> {
     Ok(Json(door.desk.timeline(&rollout).await?))
 }
 
 async fn report(
     State(door): State<Door>,
-    Query(Shown { rollout, .. }): Query<Shown>,
+    Parameters(Shown { rollout, .. }): Parameters<Shown>,
 ) -> Found<api::GetReportResponse> {
     Ok(Json(door.desk.report(&rollout).await?))
 }
 
 async fn machines_json(
     State(door): State<Door>,
-    Query(Shown { rollout, .. }): Query<Shown>,
+    Parameters(Shown { rollout, .. }): Parameters<Shown>,
 ) -> Found<Vec<api::ReportRow>> {
     let (_, _, rows) = door.desk.rows(&rollout).await?;
     Ok(Json(rows.all().collect()))
@@ -119,7 +121,7 @@ async fn machines_json(
 
 async fn machines_csv(
     State(door): State<Door>,
-    Query(Shown { rollout, .. }): Query<Shown>,
+    Parameters(Shown { rollout, .. }): Parameters<Shown>,
 ) -> Result<impl IntoResponse, Refused> {
     let (id, _, rows) = door.desk.rows(&rollout).await?;
     let name = format!("attachment; filename=\"{id}.csv\"");
