@@ -2,6 +2,7 @@
 
 use crate::exit;
 use crate::failure::Failure;
+use nightshift_domain::fleet::Feature;
 use tonic::{Code, Status};
 
 /// What one who was refused with this code does next. Names in capitals stand for what the sentence names, if it does.
@@ -19,7 +20,8 @@ const NEXT: &[(&str, &[&str])] = &[
     ("CertificateEnded", &["nightshift vm token VM --out FOLDER"]),
     ("DuplicateVm", &["nightshift vm show VM"]),
     ("FeatureNotFound", &["nightshift feature list"]),
-    ("FeatureNotRegistered", &["nightshift feature register SUBSCRIPTION InGuestPatchVMPreview"]),
+    ("FeatureNotRegistered", &["nightshift feature register SUBSCRIPTION FEATURE"]),
+    ("FeatureRegistering", &["nightshift feature list --subscription SUBSCRIPTION"]),
     ("ImageNotSupported", &["nightshift fleet topology"]),
     (
         "InvalidAuthenticationToken",
@@ -58,6 +60,7 @@ const NEXT: &[(&str, &[&str])] = &[
     ("VmChangedConflict", &["nightshift vm show VM"]),
     ("VmNameExists", &["nightshift vm show VM"]),
     ("VmNotFound", &["nightshift vm list"]),
+    ("WebhookNotFound", &["nightshift webhook list"]),
 ];
 
 /// What to do next, the most likely first.
@@ -108,7 +111,8 @@ fn filled(step: &str, message: &str) -> String {
     let named = [
         ("ROLLOUT", quoted(message, "rollout")),
         ("VM", quoted(message, "VM")),
-        ("SUBSCRIPTION", quoted(message, "subscription")),
+        ("SUBSCRIPTION", quoted(message, "subscription").or_else(|| bare(message, "subscription"))),
+        ("FEATURE", bare(message, "for").filter(|name| is_feature(name))),
         ("ROLE", role(message)),
     ];
     let word = |word: &str| {
@@ -121,10 +125,24 @@ fn filled(step: &str, message: &str) -> String {
 /// What stands in quotation marks after this word.
 fn quoted(message: &str, word: &str) -> Option<String> {
     let (_, rest) = message.split_once(&format!("{word} \""))?;
-    let name = rest.split('"').next().filter(|name| !name.is_empty())?;
-    // What is to be copied into a shell is a plain name or nothing.
+    plain(rest.split('"').next()?)
+}
+
+/// The word after this one, where names stand without quotation marks.
+fn bare(message: &str, word: &str) -> Option<String> {
+    let mut words = message.split_whitespace().skip_while(|one| *one != word);
+    plain(words.nth(1)?.trim_end_matches([',', ':', '.']))
+}
+
+/// What is to be copied into a shell is a plain name or nothing.
+fn plain(name: &str) -> Option<String> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    name.chars().all(plain).then(|| name.to_owned())
+    (!name.is_empty() && name.chars().all(plain)).then(|| name.to_owned())
+}
+
+fn is_feature(name: &str) -> bool {
+    let all = [Feature::InGuestAutoPatchVMPreview, Feature::InGuestPatchVMPreview];
+    all.iter().any(|feature| format!("{feature:?}") == name)
 }
 
 /// The role that was needed.
@@ -196,6 +214,15 @@ mod tests {
             of("RolloutExists: rollout \"a; rm -rf /\" is there"),
             ["nightshift rollout show ROLLOUT", "nightshift rollout watch ROLLOUT"]
         );
+        assert_eq!(
+            of("FeatureNotRegistered: subscription lab is not registered for InGuestAutoPatchVMPreview"),
+            ["nightshift feature register lab InGuestAutoPatchVMPreview"]
+        );
+        assert_eq!(
+            of("ProviderNotRegistered: subscription bank did not register the provider Microsoft.Compute"),
+            ["nightshift feature provider bank", "nightshift feature list"]
+        );
+        assert_eq!(of("WebhookNotFound: there is no webhook \"a\""), ["nightshift webhook list"]);
         assert_eq!(code_word("vm: missing"), None);
         assert_eq!(code_word("VM: missing"), None);
     }

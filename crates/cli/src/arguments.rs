@@ -115,7 +115,7 @@ pub enum Command {
     /// A NATS user for each service, who may write its own subjects and no others: secret keys, and the part of
     /// nats-server's configuration that lets them in.
     NatsUsers {
-        /// Where they are written; nothing that is there is written over.
+        /// Where they are written. Keys that are there stay; what is missing is made, and `users.conf` is made of all of them.
         folder: PathBuf,
         /// Also a user who reads the event stream by a durable consumer of this name, and does nothing else; several,
         /// separated by commas.

@@ -2,15 +2,11 @@
 
 use crate::arguments::Servers;
 use crate::{clients, pages};
-use anyhow::Context as _;
 use nightshift_audit::{Record, Report};
 use nightshift_domain::Partition;
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::api::v1::console_service_client::ConsoleServiceClient;
 use nightshift_protocol::envelope::Envelope;
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
 use tonic::Status;
 
 /// Reads the whole log and audits it.
@@ -49,16 +45,4 @@ pub(crate) async fn read(servers: &Servers) -> anyhow::Result<Vec<Record>> {
         }
     }
     Ok(records)
-}
-
-/// Writes a log, one JSON document a line; a file that is there already is replaced only when all is written.
-pub(crate) fn write(path: &Path, records: &[Record]) -> anyhow::Result<()> {
-    let part = path.with_extension("part");
-    let write = || -> anyhow::Result<()> {
-        let mut file = BufWriter::new(File::create(&part)?);
-        records.iter().try_for_each(|record| nightshift_audit::file::write_line(&mut file, record))?;
-        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        Ok(std::fs::rename(&part, path)?)
-    };
-    write().with_context(|| path.display().to_string())
 }

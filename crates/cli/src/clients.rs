@@ -24,6 +24,9 @@ const LARGEST_RESPONSE: usize = 64 * 1024 * 1024;
 /// How long a service may take to answer at all.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
+/// What each certificate of a PEM file begins with.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// A connection that shows the caller's token with each call.
 pub type Authorized = InterceptedService<Channel, Bearer>;
 
@@ -103,6 +106,10 @@ fn tls(servers: &Servers) -> anyhow::Result<ClientTlsConfig> {
     let Some(path) = &servers.ca else { return Ok(ClientTlsConfig::new().with_native_roots()) };
     let from = servers.origins.of(Setting::Ca);
     let pem = std::fs::read(path).map_err(|error| unreadable(path, &from, &error))?;
+    // TLS would trust nobody, and say so only of whoever answers.
+    if !pem.windows(CERTIFICATE.len()).any(|part| part == CERTIFICATE) {
+        return Err(unreadable(path, &from, &"there is no certificate in it (PEM)").into());
+    }
     Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
 }
 
@@ -120,8 +127,14 @@ fn silent(servers: &Servers, setting: Setting, address: &str, error: &tonic::tra
         _ => failure.next("nightshift context show"),
     };
     // Not by its type: rustls has one for each way in which bytes are no TLS.
-    let is_clear = address.starts_with("https:") && cause.to_string().contains("corrupt message");
-    let failure = if is_clear { failure.next("or its address begins with http://") } else { failure };
+    let is_tls = |clue: &str| address.starts_with("https:") && cause.to_string().contains(clue);
+    let failure = if is_tls("corrupt message") {
+        failure.next("or its address begins with http://")
+    } else if is_tls("UnknownIssuer") {
+        failure.next("or name the authority that vouches for it: --ca FILE")
+    } else {
+        failure
+    };
     failure.next(format!("or say where it is: {} URL, or --context NAME", setting.flag()))
 }
 
@@ -140,6 +153,6 @@ fn bearer(servers: &Servers) -> anyhow::Result<Bearer> {
     })
 }
 
-fn unreadable(path: &std::path::Path, from: &Origin, error: &std::io::Error) -> Failure {
+fn unreadable(path: &std::path::Path, from: &Origin, error: &dyn std::fmt::Display) -> Failure {
     Failure::usage(format!("{} (from {from}): {error}", path.display())).next("nightshift context show")
 }

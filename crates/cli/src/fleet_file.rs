@@ -10,12 +10,13 @@ mod source;
 mod tests;
 mod vm;
 
+pub(crate) use groups::MOST_VMS;
 pub use shipped::SHIPPED;
 pub use source::Mistake;
 pub(crate) use source::Source;
 #[cfg(test)]
 pub(crate) use vm::parse as parse_vm;
-pub(crate) use vm::read as read_vm;
+pub(crate) use vm::{read as read_vm, read_shown as read_shown_vm};
 
 use anyhow::Context as _;
 use entries::{FleetEntries, SubscriptionEntry};

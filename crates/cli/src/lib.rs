@@ -12,6 +12,7 @@ pub mod exit;
 pub mod failure;
 pub mod fleet_file;
 pub mod installation;
+mod log_file;
 pub mod nats_users;
 pub mod output;
 mod pages;

@@ -6,8 +6,10 @@
 #[cfg(test)]
 mod catalogue;
 
+use anyhow::Context as _;
 use nightshift_domain::ConsumerName;
-use nkeys::KeyPair;
+use nkeys::{KeyPair, KeyPairType};
+use std::collections::BTreeMap;
 
 /// What every service and every reader may ask of JetStream, to read any partition.
 const READ: [&str; 6] = [
@@ -70,7 +72,8 @@ pub const USERS: [User; 7] = [
         writes: &["nightshift.v1.region.*.agent.>", "nightshift.signals.v1.>"],
         hears: &[],
     },
-    User { name: nightshift_console::NAME, writes: &[], hears: &[] },
+    // It shows what was heard of a machine.
+    User { name: nightshift_console::NAME, writes: &[], hears: &["nightshift.signals.v1.>"] },
     User { name: READER, writes: &[], hears: &[] },
     User { name: REPORTER, writes: &["nightshift.reports.v1.>"], hears: &[] },
 ];
@@ -147,20 +150,54 @@ impl Consumer {
 
 /// A key for each user and for each of these consumers, and the part of the server's configuration that lets them in.
 pub fn issue(consumers: &[Consumer]) -> anyhow::Result<(Vec<(String, String)>, String)> {
-    let mut seeds = Vec::new();
+    issue_beside(&BTreeMap::new(), consumers)
+}
+
+/// As `issue`, where some have their key (a seed) already, by their names: these are let in with it, and what is returned are
+/// the keys of the others. Whoever has a key and is none of the services' users is a consumer.
+pub fn issue_beside(
+    there: &BTreeMap<String, String>,
+    consumers: &[Consumer],
+) -> anyhow::Result<(Vec<(String, String)>, String)> {
+    let mut made = Vec::new();
+    let mut public_key = |name: &str| match there.get(name) {
+        Some(seed) => Ok(known(seed).with_context(|| format!("{name}.nk"))?.public_key()),
+        None => {
+            let key = KeyPair::new_user();
+            made.push((name.to_owned(), key.seed()?));
+            anyhow::Ok(key.public_key())
+        }
+    };
     let mut entries = String::new();
     for user in &USERS {
-        let key = KeyPair::new_user();
-        entries += &user.entry(&key.public_key());
-        seeds.push((user.name.to_owned(), key.seed()?));
+        entries += &user.entry(&public_key(user.name)?);
     }
-    for consumer in consumers {
-        let key = KeyPair::new_user();
-        entries += &consumer.entry(&key.public_key());
-        seeds.push((consumer.0.to_string(), key.seed()?));
+    let mut all = consumers.to_vec();
+    for name in there.keys().filter(|name| USERS.iter().all(|user| user.name != *name)) {
+        all.push(name.parse().map_err(anyhow::Error::msg).with_context(|| format!("{name}.nk"))?);
+    }
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all.dedup();
+    for consumer in &all {
+        entries += &consumer.entry(&public_key(consumer.0.as_str())?);
     }
     let head = "# Written by `nightshift nats-users`: include it in nats-server's configuration.\n";
-    Ok((seeds, format!("{head}authorization {{ users: [\n{entries}] }}\n")))
+    Ok((made, format!("{head}authorization {{ users: [\n{entries}] }}\n")))
+}
+
+/// The key of a seed.
+fn known(seed: &str) -> anyhow::Result<KeyPair> {
+    let key = KeyPair::from_seed(seed.trim())?;
+    anyhow::ensure!(key.key_pair_type() == KeyPairType::User, "it is the seed of another kind than a user's");
+    Ok(key)
+}
+
+/// Whom a configuration lets in: each one's public key and name.
+pub(crate) fn let_in(configuration: &str) -> impl Iterator<Item = (&str, &str)> {
+    configuration.lines().filter_map(|line| {
+        let (key, rest) = line.trim_start().strip_prefix("{ nkey: ")?.split_once(',')?;
+        Some((key, rest.split_once("# ")?.1.trim()))
+    })
 }
 
 fn entry(name: &str, public_key: &str, publish: &[impl AsRef<str>], hears: &[impl AsRef<str>]) -> String {

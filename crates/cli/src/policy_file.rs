@@ -65,6 +65,9 @@ mod tests {
             };
             assert!(text.lines().any(names), "{field}");
         }
+        // What a comment shows can be written.
+        let shown = text.lines().find_map(|line| line.split_once("own time zone: ")).unwrap().1;
+        assert_eq!(parse(&Source::new("", format!("blackouts = {shown}"))).unwrap().blackouts.len(), 1);
     }
 
     #[test]

@@ -153,7 +153,6 @@ async fn start_rollout(servers: &Servers) {
         idempotency_key: "so-that-an-event-has-one".into(),
         policy: Some((&Policy::default()).into()),
         actor: Some(actor),
-        ..Default::default()
     };
     clients::rollouts(servers).await.unwrap().start_rollout(request).await.unwrap();
     let token = api::IssueEnrolmentTokensRequest {

@@ -4,7 +4,7 @@ use async_nats::jetstream::{
     self,
     consumer::{pull, push},
 };
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use nightshift_cli::nats_users::{self, Consumer};
 use nightshift_event_log::conformance::{Pen, agent_event};
 use nightshift_event_log::nats_server::NatsServer;
@@ -24,11 +24,16 @@ async fn log(server: &NatsServer, keys: &Path, name: &str) -> Arc<dyn EventLog> 
     Arc::new(NatsLog::connect(options).await.unwrap())
 }
 
-/// What JetStream and this user make of each other.
-async fn jetstream(server: &NatsServer, keys: &Path, name: &str) -> jetstream::Context {
+/// This user's connection.
+async fn connect(server: &NatsServer, keys: &Path, name: &str) -> async_nats::Client {
     let seed = std::fs::read_to_string(keys.join(format!("{name}.nk"))).unwrap().trim().to_owned();
     let options = async_nats::ConnectOptions::with_nkey(seed).custom_inbox_prefix(format!("_INBOX_{name}"));
-    let mut context = jetstream::new(options.connect(server.url()).await.unwrap());
+    options.connect(server.url()).await.unwrap()
+}
+
+/// What JetStream and this user make of each other.
+async fn jetstream(server: &NatsServer, keys: &Path, name: &str) -> jetstream::Context {
+    let mut context = jetstream::new(connect(server, keys, name).await);
     // What is not allowed is not answered.
     context.set_timeout(Duration::from_millis(500));
     context
@@ -109,4 +114,19 @@ async fn a_service_writes_its_own_subjects_and_no_others() {
     let log = log(&server, folder.path(), "agent-gateway").await;
     let head = Pen::for_event(&log, &partition, &event).append(vec![event]).await.unwrap();
     assert_eq!(head.position, 1, "nobody else had written anything");
+    // Signals are no part of the log: whoever shows them, or judges by them, hears them, and nobody else does.
+    let mut heard = Vec::new();
+    for name in ["console", "health-monitor", "reader"] {
+        let client = connect(&server, folder.path(), name).await;
+        heard.push((name, client.subscribe("nightshift.signals.v1.>").await.unwrap()));
+        client.flush().await.unwrap();
+    }
+    let gateway = connect(&server, folder.path(), "agent-gateway").await;
+    gateway.publish("nightshift.signals.v1.west", "x".into()).await.unwrap();
+    gateway.flush().await.unwrap();
+    for (name, mut signals) in heard {
+        let within = if name == "reader" { Duration::from_millis(500) } else { Duration::from_secs(10) };
+        let signal = tokio::time::timeout(within, signals.next()).await.ok().flatten();
+        assert_eq!(signal.is_some(), name != "reader", "{name}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Before, or without, an installation.
 
+use crate::fleet_file;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,25 +43,26 @@ pub struct Simulate {
     #[arg(long)]
     pub fleet: Option<PathBuf>,
     /// VMs of a synthetic fleet.
-    #[arg(long, default_value_t = 1_000, conflicts_with = "fleet")]
+    #[arg(long, default_value_t = 1_000, conflicts_with = "fleet", value_parser = vms)]
     pub vms: usize,
     /// A policy file (TOML); safe defaults if absent.
     #[arg(long)]
     pub policy: Option<PathBuf>,
     /// How many histories.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub seeds: u64,
     /// The first one's seed; the same seed is the same history.
-    #[arg(long, default_value_t = 1)]
+    // So that the last one's is a number too.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..1 << 63))]
     pub seed: u64,
     /// For how many days.
-    #[arg(long, default_value_t = 35)]
+    #[arg(long, default_value_t = 35, value_parser = clap::value_parser!(i64).range(1..=3_660))]
     pub days: i64,
     /// all, none, or some of power, patches, reports, signals, services, clocks, people.
     #[arg(long, default_value = "none")]
     pub faults: String,
     /// A patch that makes this share of the machines ill, in percent.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub bad_patch: Option<u32>,
     /// How far a patch that makes so many percent of the machines ill gets before it is halted, as a table: for example
     /// 1,5,20,100.
@@ -78,6 +80,13 @@ pub struct Simulate {
     /// Write the log of the first history here, for `nightshift audit FILE`.
     #[arg(long)]
     pub log: Option<PathBuf>,
+}
+
+/// As many VMs as a fleet may have.
+fn vms(text: &str) -> Result<usize, String> {
+    let most = fleet_file::MOST_VMS;
+    let fits = text.parse().ok().filter(|vms| (1..=most).contains(vms));
+    fits.and_then(|vms| usize::try_from(vms).ok()).ok_or_else(|| format!("write a number from 1 to {most}"))
 }
 
 /// `nightshift demo`

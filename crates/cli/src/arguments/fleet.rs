@@ -105,6 +105,10 @@ pub enum Vm {
         /// Have Nightshift choose the update domain within the availability set.
         #[arg(long)]
         any_update_domain: bool,
+        /// What `vm show --output json` printed before: refused if the VM is not so any more. Without it the VM may be in
+        /// whatever state it is.
+        #[arg(long, value_name = "FILE")]
+        seen: Option<PathBuf>,
     },
     /// Change some of a VM; the rest stays as it is.
     Change {

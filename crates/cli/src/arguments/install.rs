@@ -22,7 +22,7 @@ pub struct Install {
     #[arg(long, default_value = "if-required")]
     pub reboot: Reboot,
     /// How long the work may take, as 90m or 2h; it must fit into what is left of the VM's window.
-    #[arg(long, default_value = "90m", value_parser = commands::token::duration)]
+    #[arg(long, default_value = "90m", value_parser = commands::token::some_time)]
     pub longest: std::time::Duration,
     /// How long to wait for the VM's window, and for geo-pairs that are being patched, as 30m or 12h.
     #[arg(long, default_value = "30m", value_parser = commands::token::duration)]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub enum Events {
     /// Write the whole log into a file, for `nightshift audit FILE` and for your own records.
     Export {
-        /// The file; one JSON document a line.
+        /// The file, one JSON document a line; - for standard output.
         file: PathBuf,
     },
     /// Print events as they come.

@@ -37,7 +37,7 @@ pub enum Token {
     /// Print a token of an installation's own issuer. It cannot be taken back: let it be short.
     Issue {
         /// The name that goes into events.
-        #[arg(long)]
+        #[arg(long, value_parser = commands::token::name)]
         name: String,
         /// reader, operator, approver or admin; several, separated by commas.
         #[arg(long, required = true, value_delimiter = ',')]
@@ -45,8 +45,8 @@ pub enum Token {
         /// Only for these subscriptions, separated by commas; for all if absent.
         #[arg(long, value_delimiter = ',')]
         subscription: Vec<SubscriptionId>,
-        /// How long it is good for, such as 8h, 30m or 7d.
-        #[arg(long, default_value = "8h", value_parser = commands::token::duration)]
+        /// How long it is good for, such as 8h, 30m or 7d; at most 366d.
+        #[arg(long, default_value = "8h", value_parser = commands::token::ttl)]
         ttl: std::time::Duration,
         /// The folder with the issuer's key.
         #[arg(long, default_value = DATA)]
@@ -66,9 +66,9 @@ pub enum Token {
 pub enum Context {
     /// Remember an installation by a name: its addresses (--console, --planner, …), its token file, its authority.
     Add {
-        /// The name: letters, digits, dots, dashes and underscores.
+        /// The name: letters, digits, dashes and underscores, at most 64.
         name: String,
-        /// All services at this host, at the usual ports; single ones can be elsewhere.
+        /// All services at this host, at the usual ports; single ones can be elsewhere. With --ca they are https.
         #[arg(long)]
         host: Option<String>,
         /// What `nightshift up` left in this folder: its addresses and its admin's token.

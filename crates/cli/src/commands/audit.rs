@@ -2,17 +2,14 @@
 
 use crate::arguments::{Audit, Servers};
 use crate::output::{Format, print, table};
-use crate::{clients, exit};
-use anyhow::Context as _;
+use crate::{clients, exit, log_file};
 use nightshift_protocol::api::v1 as api;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Audits a file; it needs no installation.
 pub(crate) fn file(path: &Path, output: Format) -> anyhow::Result<ExitCode> {
-    say(&audit_file(path).with_context(|| path.display().to_string())?, output)
+    say(&nightshift_audit::audit(log_file::read(path)?), output)
 }
 
 pub(crate) async fn run(audit: Audit, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
@@ -22,11 +19,6 @@ pub(crate) async fn run(audit: Audit, servers: &Servers, output: Format) -> anyh
 fn say(report: &nightshift_audit::Report, output: Format) -> anyhow::Result<ExitCode> {
     output.answer(report, report)?;
     Ok(verdict(report.violations.is_empty()))
-}
-
-fn audit_file(path: &Path) -> anyhow::Result<nightshift_audit::Report> {
-    let records = nightshift_audit::file::read(BufReader::new(File::open(path)?))?;
-    Ok(nightshift_audit::audit(records))
 }
 
 /// The console's own audit of its log.

@@ -46,7 +46,7 @@ pub(crate) fn run(command: Context, flags: &Flags, output: Format) -> anyhow::Re
 /// What is to be remembered: of a folder or a host, and over that what the options say.
 fn entry(flags: &Flags, host: Option<&str>, from: Option<&Path>) -> anyhow::Result<Entry> {
     let mut entry = match (host, from) {
-        (Some(host), _) => at_host(host)?,
+        (Some(host), _) => at_host(host, flags.ca.is_some())?,
         (None, Some(folder)) => {
             let left = installation::left_here(folder)?.ok_or_else(|| {
                 Failure::new(
@@ -89,8 +89,8 @@ fn entry(flags: &Flags, host: Option<&str>, from: Option<&Path>) -> anyhow::Resu
     Ok(entry)
 }
 
-/// All services at one host, at the usual ports.
-fn at_host(host: &str) -> Result<Entry, Failure> {
+/// All services at one host, at the usual ports; over TLS if an authority is named, who vouches for nothing else.
+fn at_host(host: &str, tls: bool) -> Result<Entry, Failure> {
     let wrong = host.is_empty() || host.contains(['/', ' ', '@', '?', '#']);
     if wrong {
         return Err(Failure::usage(format!(
@@ -99,7 +99,8 @@ fn at_host(host: &str) -> Result<Entry, Failure> {
     }
     // An IPv6 address has brackets in a URL.
     let host = if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
-    let at = |port: u16| format!("http://{host}:{port}");
+    let scheme = if tls { "https" } else { "http" };
+    let at = |port: u16| format!("{scheme}://{host}:{port}");
     Ok(Entry {
         console: Some(at(7700)),
         planner: Some(at(7701)),
@@ -125,12 +126,12 @@ fn add(
 ) -> anyhow::Result<()> {
     if !is_name(name) {
         return Err(Failure::usage(format!(
-            "\"{name}\": a context's name is letters, digits, dashes and underscores"
+            "\"{name}\": a context's name is letters, digits, dashes and underscores, at most 64"
         ))
         .into());
     }
-    if let Some(token) = entry.token_file.as_ref().filter(|path| !path.is_file()) {
-        remark(format_args!("{}: there is no such file yet", token.display()));
+    for path in [&entry.token_file, &entry.ca].into_iter().flatten().filter(|path| !path.is_file()) {
+        remark(format_args!("{}: there is no such file yet", path.display()));
     }
     let contexts = file.change(|contexts| {
         contexts.add(name, entry.clone(), replace)?;

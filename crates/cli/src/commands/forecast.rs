@@ -4,16 +4,13 @@ use super::simulate::fleet_events;
 use crate::arguments::{Forecast, Servers};
 use crate::failure::Failure;
 use crate::output::{Format, print, table};
-use crate::{exit, fleet_file, policy_file};
-use anyhow::Context as _;
+use crate::{exit, fleet_file, log_file, policy_file};
 use chrono::Utc;
 use nightshift_audit::Record;
 use nightshift_domain::planner::Planner;
 use nightshift_domain::rollout::{Rollout, Status};
 use nightshift_domain::{Fact, Mind as _, RolloutId};
 use nightshift_simulation::forecast::{Before, Expectation, State, forecast};
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -42,10 +39,7 @@ fn not_started(fleet: &Path, wanted: &Forecast) -> anyhow::Result<Before> {
 
 async fn under_way(wanted: &Forecast, servers: &Servers) -> anyhow::Result<Before> {
     let records = match &wanted.log {
-        Some(path) => nightshift_audit::file::read(BufReader::new(
-            File::open(path).with_context(|| path.display().to_string())?,
-        ))
-        .with_context(|| path.display().to_string())?,
+        Some(path) => log_file::read(path)?,
         None => crate::audit::read(servers).await?,
     };
     let fact = |Record { partition, at, event, .. }: Record| Fact { partition, at, event };

@@ -158,7 +158,7 @@ fn one(
 fn keep_log(wanted: &Simulate, seed: u64, tape: &Tape) -> anyhow::Result<()> {
     let Some(path) = wanted.log.as_deref().filter(|_| seed == wanted.seed) else { return Ok(()) };
     anyhow::ensure!(tape.is_kept(), "--log: the log of more than {AUDITED} VMs is not kept");
-    crate::audit::write(path, &tape.records().collect::<Vec<_>>())
+    crate::log_file::write(path, &tape.records().collect::<Vec<_>>())
 }
 
 /// The fleet's facts: of the file, or a synthetic one.

@@ -12,7 +12,7 @@ use crate::output::{Format, print, remark, table, toned};
 use crate::summary::{progress, progress_tone};
 use crate::{clients, enrolment, exit, pages};
 use anyhow::Context as _;
-use nightshift_domain::fleet::{Placement, Vm as Model};
+use nightshift_domain::fleet::{Image, Placement, Vm as Model};
 use nightshift_domain::patch::{Assessment, PatchState};
 use nightshift_protocol::api::v1 as api;
 use nightshift_protocol::convert::time;
@@ -32,7 +32,9 @@ pub(crate) async fn run(command: Vm, servers: &Servers, output: Format) -> anyho
         Vm::Assess { vm, no_wait, wish } => assess(servers, vm, wish, no_wait, output).await?,
         Vm::Install(install) => return install::run(install, servers, output).await,
         Vm::Token { vm, out } => token(servers, vm, out.as_deref(), output).await?,
-        Vm::Put { file, any_update_domain } => model::put(servers, &file, any_update_domain, output).await?,
+        Vm::Put { file, any_update_domain, seen } => {
+            model::put(servers, &file, any_update_domain, seen.as_deref(), output).await?
+        }
         Vm::Change { vm, model } => model::change(servers, vm, &model, output).await?,
         Vm::Remove { vm } => model::remove(servers, vm, output).await?,
         Vm::Agents => agents(servers, output).await?,
@@ -87,12 +89,16 @@ async fn show(servers: &Servers, vm: String, output: Format) -> anyhow::Result<(
     line("VM", model.id.as_str())?;
     line("subscription", &format!("{} / {}", model.subscription, model.resource_group))?;
     line("place", &format!("{} {}", model.region, place(&model)))?;
+    let Image { publisher, offer, sku, .. } = &model.image;
+    line("image", &format!("{:?}: {publisher} {offer} {sku}", model.os))?;
     line("mode", &format!("{:?}", model.patch_mode))?;
+    line("assessment", &format!("{:?}", model.assessment_mode))?;
+    line("reboot", &model.reboot.map_or_else(|| "as each policy says".to_owned(), |own| format!("{own:?}")))?;
     line("window", &view.window)?;
     if !view.ineligible.is_empty() {
         line("left alone", &view.ineligible)?;
     }
-    line("rollout", &format!("{} {}", view.rollout, progress(view.progress())))?;
+    line("rollout", format!("{} {}", view.rollout, progress(view.progress())).trim_start())?;
     if !view.why.is_empty() {
         line("why", &view.why)?;
     }

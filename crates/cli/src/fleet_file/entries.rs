@@ -106,7 +106,7 @@ impl ImageEntry {
 #[serde(deny_unknown_fields)]
 pub(super) struct Group {
     pub(super) prefix: Spanned<String>,
-    pub(super) count: u32,
+    pub(super) count: Spanned<u32>,
     pub(super) region: Spanned<RegionName>,
     pub(super) subscription: Spanned<SubscriptionId>,
     pub(super) resource_group: String,

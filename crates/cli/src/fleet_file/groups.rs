@@ -8,6 +8,9 @@ use nightshift_domain::window::Window;
 use nightshift_domain::{SubscriptionId, VmId};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// VMs of a fleet; more are a slip of the pen, and would only fill the memory.
+pub(crate) const MOST_VMS: u64 = 1_000_000;
+
 /// What groups may name.
 pub(super) struct Groups<'a> {
     source: &'a Source,
@@ -30,6 +33,7 @@ impl<'a> Groups<'a> {
 
     /// All VMs, and those that the demo leaves off.
     pub(super) fn expand(&self, groups: &[Group]) -> Result<(Vec<Vm>, BTreeSet<VmId>), Mistake> {
+        self.check_counts(groups)?;
         let mut vms = Vec::new();
         let mut powered_off = BTreeSet::new();
         let mut seen: BTreeMap<VmId, Place> = BTreeMap::new();
@@ -55,12 +59,27 @@ impl<'a> Groups<'a> {
         Ok((vms, powered_off))
     }
 
+    /// Before anything is made of them.
+    fn check_counts(&self, groups: &[Group]) -> Result<(), Mistake> {
+        let mut all = 0_u64;
+        for group in groups {
+            let count = *group.count.get_ref();
+            all += u64::from(count);
+            if all > MOST_VMS {
+                let sentence =
+                    format!("count = {count}: the fleet would have {all} VMs or more, of at most {MOST_VMS}");
+                return Err(self.source.mistake(&group.count, sentence));
+            }
+        }
+        Ok(())
+    }
+
     fn members(&self, group: &Group) -> Result<Vec<Vm>, Mistake> {
         self.check_names(group)?;
         let image = self.image(group)?;
         let window = group.window.as_ref().map(|window| window.read(self.source)).transpose()?;
         let member = |number| self.vm(group, image, window, number);
-        let members: Vec<_> = (0..group.count).map(member).collect::<Result<_, _>>()?;
+        let members: Vec<_> = (0..*group.count.get_ref()).map(member).collect::<Result<_, _>>()?;
         if let Some(first) = members.first() {
             self.check_model(group, first)?;
         }
@@ -93,9 +112,9 @@ impl<'a> Groups<'a> {
             return Err(self.source.mistake(&set.name, sentence));
         }
         match &group.powered_off {
-            Some(off) if *off.get_ref() > group.count => {
-                let sentence =
-                    format!("powered_off = {} is more than count = {}", off.get_ref(), group.count);
+            Some(off) if off.get_ref() > group.count.get_ref() => {
+                let count = group.count.get_ref();
+                let sentence = format!("powered_off = {} is more than count = {count}", off.get_ref());
                 Err(self.source.mistake(off, sentence))
             }
             _ => Ok(()),

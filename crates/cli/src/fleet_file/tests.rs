@@ -122,6 +122,8 @@ fn each_mistake_is_named_with_its_line_field_and_value() {
         ("prefix = \"web\"", "prefix = \"Web\"", 23, "prefix = \"Web\": VM \"Web-01\" is not an identifier"),
         ("name = \"retail\"", "name = \"Retail\"", 12, "name = \"Retail\": subscription \"Retail\" is not"),
         ("powered_off = 1", "powered_off = 4", 31, "powered_off = 4 is more than count = 3"),
+        ("count = 3", "count = 4000000000", 24, "count = 4000000000: the fleet would have 4000000000 VMs"),
+        ("count = 2", "count = 999998", 35, "count = 999998: the fleet would have 1000001 VMs"),
         ("count = 3", "cuont = 3", 24, "cuont = 3: unknown field"),
         ("count = 3", "count = \"three\"", 24, "count = \"three\""),
         ("count = 3", "count =", 24, "count ="),

@@ -36,12 +36,17 @@ struct VmEntry {
 
 /// Reads a file with one VM; `.json` is JSON, everything else TOML. The update domain may be left out if any will do.
 pub(crate) fn read(path: &Path, any_update_domain: bool) -> anyhow::Result<Vm> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     match path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
-        true => of_json(&text).map_err(|wrong| Failure::usage(format!("{}: {wrong}", path.display())).into()),
-        false => Ok(of_toml(&Source::new(path.display().to_string(), text), any_update_domain)?),
+        true => Ok(read_shown(path)?),
+        false => Ok(of_toml(&Source::read(path)?, any_update_domain)?),
     }
+}
+
+/// Reads a file with what `vm show --output json` printed, whatever its name.
+pub(crate) fn read_shown(path: &Path) -> Result<Vm, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::usage(format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    of_json(&text).map_err(|error| wrong(&error))
 }
 
 /// Reads the TOML of one VM.

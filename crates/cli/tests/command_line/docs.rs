@@ -1,4 +1,4 @@
-//! Every command that README and docs/ name is one that there is.
+//! Every command that README and docs/ name is one that there is, and the policy that README shows can be read.
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -81,4 +81,17 @@ fn every_command_that_is_named_is_read() {
         }
     }
     assert!(seen > 60, "only {seen} commands were found: are they written otherwise now?");
+}
+
+#[test]
+fn the_policy_of_the_readme_is_one() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let text = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let policy = blocks.filter(|block| block.starts_with("canaries")).collect::<String>();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    std::fs::write(&file, policy).unwrap();
+    let read = nightshift_cli::policy_file::read(&file).unwrap();
+    assert_eq!((read.canaries.len(), read.blackouts.len(), read.budgets.phase.percent), (1, 1, 2));
 }

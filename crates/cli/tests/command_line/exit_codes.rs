@@ -23,6 +23,20 @@ fn without_an_installation() {
     is(&of(&["man", "file/pages"]), 1, &["file/pages"]);
     // The command line, and files that it names.
     is(&of(&["vm", "lst"]), 2, &["'list'"]);
+    is(
+        &of(&["audit", "nowhere.jsonl"]),
+        2,
+        &["nowhere.jsonl: No such file", "next: nightshift events export FILE"],
+    );
+    is(&of(&["forecast", "--log", "nowhere.jsonl"]), 2, &["nowhere.jsonl: No such file"]);
+    is(&of(&["simulate", "--seeds", "0"]), 2, &["'0'", "--seeds"]);
+    is(&of(&["simulate", "--bad-patch", "200"]), 2, &["'200'", "--bad-patch"]);
+    is(&of(&["simulate", "--vms", "1000001"]), 2, &["'1000001'", "from 1 to 1000000"]);
+    is(&of(&["vm", "install", "a", "--longest", "0s"]), 2, &["'0s'", "--longest"]);
+    for (name, ttl) in [("", "8h"), ("ada ", "8h"), ("ada", "0s"), ("ada", "367d")] {
+        let issue = of(&["token", "issue", "--role", "reader", "--name", name, "--ttl", ttl]);
+        is(&issue, 2, &[if name == "ada" { ttl } else { name }]);
+    }
     is(&of(&["plan", "--fleet", "nowhere.toml"]), 2, &["nowhere.toml: No such file"]);
     std::fs::write(folder.path().join("fleet.toml"), "[[vms]]\nprefix = 3\n").unwrap();
     is(&of(&["plan", "--fleet", "fleet.toml"]), 2, &["fleet.toml, line 2: prefix = 3"]);
@@ -67,6 +81,8 @@ fn at_an_installation() {
     // What does not exist.
     is(&of(&["rollout", "show", "2026-11"]), 7, &["RolloutNotFound", "next: nightshift rollout list"]);
     is(&of(&["vm", "show", "nowhere"]), 7, &["VmNotFound", "next: nightshift vm list"]);
+    is(&of(&["explain", "nowhere"]), 7, &["VmNotFound", "next: nightshift vm list"]);
+    is(&of(&["webhook", "retry", "nowhere"]), 7, &["WebhookNotFound", "next: nightshift webhook list"]);
     is(&of(&["rollout", "watch", "nowhere"]), 7, &["RolloutNotFound"]);
     // What is no name at all.
     is(&of(&["vm", "show", "a b"]), 2, &["a b"]);

@@ -10,6 +10,7 @@ mod colors;
 mod contexts;
 mod docs;
 mod exit_codes;
+mod export;
 mod halted;
 mod installation;
 mod live_view;

@@ -124,8 +124,38 @@ fn what_vm_show_prints_can_be_edited_and_put() {
     let zone = || installation.json(&["vm", "show", "weu-web-01"])["vm"]["timeZone"].clone();
     wait_until("the console reads of it", || zone() == "Europe/Lisbon");
     assert!(installation.out(&["vm", "put", file.to_str().unwrap()]).contains("is as it was"));
+    // By what was seen before, it is known that somebody else changed it in between.
+    let seen = installation.folder.path().join("seen.json");
+    std::fs::write(&seen, installation.json(&["vm", "show", "weu-web-01"]).to_string()).unwrap();
     installation.out(&["vm", "change", "weu-web-01", "--time-zone", "region"]);
     wait_until("it is taken back", || zone().is_null());
+    shown["vm"]["timeZone"] = "Europe/Paris".into();
+    std::fs::write(&file, shown.to_string()).unwrap();
+    let put = |vm: &str| installation.said(&["vm", "put", vm, "--seen", "seen.json"]);
+    let refused = put("vm.json");
+    assert!(refused.code == 6 && refused.err.contains("VmChangedConflict"), "{refused:?}");
+    std::fs::write(&seen, installation.json(&["vm", "show", "weu-web-01"]).to_string()).unwrap();
+    let taken = put("vm.json");
+    assert!(taken.code == 0 && taken.out.contains("is changed"), "{taken:?}");
+    let other = put(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/vm.toml"));
+    assert!(
+        other.code == 2 && other.err.contains("it is VM \"weu-web-01\", not \"weu-web-99\""),
+        "{other:?}"
+    );
+}
+
+#[test]
+fn people_are_shown_all_that_a_vm_is() {
+    let installation = Installation::start();
+    let shown = installation.out(&["vm", "show", "weu-web-01"]);
+    for line in [
+        "image         Linux: Canonical UbuntuServer 18.04-LTS",
+        "assessment    ImageDefault",
+        "reboot        as each policy says",
+        "rollout       -",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::arguments::{Class, Install, Reboot, Servers};
 use crate::commands::rollout::actor;
 use crate::failure::Failure;
 use crate::output::{Format, print};
-use crate::{clients, exit};
+use crate::{advice, clients, exit};
 use anyhow::Context as _;
 use nightshift_domain::agent::InstallReport;
 use nightshift_protocol::api::v1 as api;
@@ -12,6 +12,7 @@ use nightshift_protocol::convert::time;
 use nightshift_protocol::events::v1 as wire;
 use std::process::ExitCode;
 use std::time::Duration;
+use tonic::Status;
 
 /// How often it is looked whether the work has ended.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -20,7 +21,8 @@ const CONSOLE_READS: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(install: Install, servers: &Servers, output: Format) -> anyhow::Result<ExitCode> {
     let (vm, no_wait) = (install.vm.clone(), install.no_wait);
-    let asked = clients::rollouts(servers).await?.install_patches(request(install)?).await?.into_inner();
+    let asked = clients::rollouts(servers).await?.install_patches(request(install)?).await;
+    let asked = asked.map_err(refusal)?.into_inner();
     if no_wait {
         output.answer(&asked, format_args!("asked; `nightshift rollout show {}`", asked.rollout))?;
         return Ok(exit::DONE);
@@ -70,6 +72,15 @@ fn request(install: Install) -> anyhow::Result<api::InstallPatchesRequest> {
     })
 }
 
+/// A wish has the policy's refusals, but no policy file: what helps is its own options.
+fn refusal(status: Status) -> anyhow::Error {
+    if advice::code_word(status.message()) != Some("InvalidPolicy") {
+        return status.into();
+    }
+    let failure = Failure::new(exit::of_status(&status), status.message());
+    failure.next("nightshift help vm install").into()
+}
+
 /// It was asked for, and did not end well.
 fn failure(vm: &str, why: impl std::fmt::Display) -> anyhow::Error {
     let failure = Failure::new(exit::FAILED, format!("{vm}: {why}"));
@@ -109,5 +120,20 @@ async fn ended(servers: &Servers, vm: &str, rollout: &str) -> anyhow::Result<wir
             return Err(failure(vm, "nothing was installed".to_owned()));
         }
         tokio::time::sleep(ASK_AGAIN_AFTER).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_option_is_looked_up_where_options_are() {
+        let next = |message: &str| advice::next(&refusal(Status::invalid_argument(message)));
+        assert_eq!(
+            next("InvalidPolicy: longest_work_seconds = 1: at least 60"),
+            ["nightshift help vm install"]
+        );
+        assert_eq!(next("VmNotFound: there is no VM \"a\""), ["nightshift vm list"]);
     }
 }

@@ -16,17 +16,20 @@ use nightshift_protocol::events::v1 as wire;
 use std::path::Path;
 use tonic::Code;
 
-/// A VM becomes what the file says. It is put in the place of exactly what is there now: whoever changes it at the same
-/// moment is not written over.
+/// A VM becomes what the file says. It is put in the place of exactly what was seen, or, if nothing is said to have been,
+/// of what is there now: whoever changed it since is not written over.
 pub(super) async fn put(
     servers: &Servers,
     file: &Path,
     any_update_domain: bool,
+    seen_before: Option<&Path>,
     output: Format,
 ) -> anyhow::Result<()> {
     let mut wished = fleet_file::read_vm(file, any_update_domain)?;
-    let mut console = clients::console(servers).await?;
-    let seen = seen(&mut console, wished.id.as_str()).await?;
+    let seen = match seen_before {
+        Some(path) => Some(before(path, &wished.id)?),
+        None => seen(&mut clients::console(servers).await?, wished.id.as_str()).await?,
+    };
     if wished.resource.is_none() {
         // What clients of Azure Resource Manager put is theirs; a file of ours does not take it away.
         wished.resource = seen.clone().map(Vm::try_from).transpose()?.and_then(|seen| seen.resource);
@@ -59,6 +62,16 @@ pub(super) async fn remove(servers: &Servers, vm: String, output: Format) -> any
     let request = api::RemoveVmRequest { vm, ..Default::default() };
     let done = clients::fleet(servers).await?.remove_vm(request).await?.into_inner();
     output.answer(&done, said)
+}
+
+/// The VM as somebody saw it and kept it.
+fn before(path: &Path, vm: &VmId) -> anyhow::Result<wire::Vm> {
+    let seen = fleet_file::read_shown_vm(path)?;
+    if seen.id != *vm {
+        let sentence = format!("--seen {}: it is VM \"{}\", not \"{vm}\"", path.display(), seen.id);
+        return Err(Failure::usage(sentence).next(format!("nightshift vm show {vm} --json")).into());
+    }
+    Ok(wire::Vm::from(&seen))
 }
 
 async fn seen(console: &mut ConsoleServiceClient<Authorized>, vm: &str) -> anyhow::Result<Option<wire::Vm>> {
