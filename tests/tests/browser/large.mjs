@@ -14,6 +14,21 @@ const { page } = session;
 await page.goto("about:blank");
 const network = await page.context().newCDPSession(page);
 await network.send("Network.enable");
+/** The fleet was declared a moment ago: what is measured is the page of services that have taken it in. Before, each change is
+ *  told as it comes, and the first view would be as large as the machine is slow. */
+async function calm() {
+  const [began, headers] = [Date.now(), { authorization: `Bearer ${process.env.TOKEN}` }];
+  for (let quick = 0; quick < 20;) {
+    const asked = performance.now();
+    await (await fetch(`${PAGE}v1/vms?page_size=1`, { headers })).text();
+    quick = performance.now() - asked < 100 ? quick + 1 : 0;
+    assert.ok(Date.now() - began < 120_000, "the services never come to rest");
+    await page.waitForTimeout(200);
+  }
+  console.log(`the services had taken the fleet in ${Math.round((Date.now() - began) / 1_000)} s`);
+}
+await calm();
+
 let bytes = 0;
 network.on("Network.dataReceived", ({ encodedDataLength, dataLength }) => { bytes += encodedDataLength || dataLength; });
 bytes = 0;
@@ -49,20 +64,6 @@ async function took(what, touch, shown, prepare = async () => {}) {
   console.log(`${what}: ${Math.round(median)} ms (${times.map(Math.round).join(", ")})${median > GOAL ? ", more than the goal of 200" : ""}`);
   assert.ok(median < PATIENCE, `${what} took ${median} ms`);
 }
-
-/** The fleet was declared a moment ago: what is timed is the page of services that have taken it in. */
-async function calm() {
-  const [began, headers] = [Date.now(), { authorization: `Bearer ${process.env.TOKEN}` }];
-  for (let quick = 0; quick < 20;) {
-    const asked = performance.now();
-    await (await fetch(`${PAGE}v1/vms?page_size=1`, { headers })).text();
-    quick = performance.now() - asked < 100 ? quick + 1 : 0;
-    assert.ok(Date.now() - began < 120_000, "the services never come to rest");
-    await page.waitForTimeout(200);
-  }
-  console.log(`the services had taken the fleet in ${Math.round((Date.now() - began) / 1_000)} s after the first view`);
-}
-await calm();
 
 await took("fold a phase out or in", () => document.querySelectorAll(".phase summary")[1].click(),
   (round) => (document.querySelectorAll(".phase")[1].querySelector(".region") === null) === (round % 2 === 1));

@@ -97,8 +97,10 @@ fn person(world: &mut World) {
         let resumed = world.planner.resume(&rollout, actor());
         world.wish(resumed);
     }
-    let rollouts: Vec<_> =
-        world.planner.rollouts.iter().map(|(id, r)| (id.clone(), r.phases.len())).collect();
+    let over =
+        |status: &Status| matches!(status, Status::Completed { .. } | Status::Cancelled | Status::Expired);
+    let open = world.planner.rollouts.iter().filter(|(_, rollout)| !over(&rollout.status));
+    let rollouts: Vec<_> = open.map(|(id, rollout)| (id.clone(), rollout.phases.len())).collect();
     for (rollout, phases) in rollouts {
         for phase in 1..u32::try_from(phases).unwrap() {
             if world.planner.rollouts[&rollout].policy.approvals == Approvals::BetweenPhases {
