@@ -102,5 +102,7 @@ fn sentence(error: &anyhow::Error) -> String {
 /// Whether whoever read the output has seen enough (`nightshift events tail | head`).
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(broken))
+    // A connection that broke is another matter.
+    error.chain().all(|cause| !cause.is::<Status>() && !cause.is::<tonic::transport::Error>())
+        && error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(broken))
 }

