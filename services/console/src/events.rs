@@ -4,6 +4,7 @@ use chrono::Duration;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use nightshift_domain::{Follow, Partition, Time};
 use nightshift_event_log::{EventLog, ReadError, Recorded};
+use std::pin::Pin;
 use std::sync::Arc;
 
 const PAGE: usize = 1_000;
@@ -22,9 +23,12 @@ pub(crate) async fn read(
     if follow {
         return log.subscribe(&all, after).await;
     }
+    let mut pages = pages(log, all, after).peekable();
     // Whether there is such a position shows at once, not with the first event.
-    log.read(&all, after, 1).await?;
-    Ok(pages(log, all, after))
+    match Pin::new(&mut pages).next_if(Result::is_err).await {
+        Some(Err(error)) => Err(error),
+        _ => Ok(pages.boxed()),
+    }
 }
 
 /// The position after which to read so that the first event is the first that was decided at this moment or later.

@@ -14,6 +14,7 @@ const { page } = session;
 await page.goto("about:blank");
 const network = await page.context().newCDPSession(page);
 await network.send("Network.enable");
+
 /** The fleet was declared a moment ago: what is measured is the page of services that have taken it in. Before, each change is
  *  told as it comes, and the first view would be as large as the machine is slow. */
 async function calm() {
@@ -31,7 +32,6 @@ await calm();
 
 let bytes = 0;
 network.on("Network.dataReceived", ({ encodedDataLength, dataLength }) => { bytes += encodedDataLength || dataLength; });
-bytes = 0;
 await page.goto(`${PAGE}#token=${process.env.TOKEN}`);
 await page.locator("#state", { hasText: "Running" }).waitFor({ timeout: 120_000 });
 await page.locator(".region").first().waitFor();
