@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use nightshift_event_log::SledLog;
 use nightshift_runtime::access::{Access, Issuer, Role, Wanted, write_secret};
 use nightshift_runtime::service::{Context, serve_on};
-use nightshift_runtime::{Clock, Signals, local_tls};
+use nightshift_runtime::{Clock, Signals, local_tls, serving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -96,9 +96,13 @@ impl Stack {
         write_secret(&token_file, &format!("{token}\n")).with_context(|| token_file.display().to_string())?;
         let access = Access::of_issuer(&issuer);
         let door = extras.tls.then(|| local_tls::identity(&data, listen.http.ip())).transpose()?;
-        let (tls, door_authority) = door.unzip();
+        let (identity, door_authority) = door.unzip();
         let log = SledLog::open(&data.join("log"))?;
         let shutdown = CancellationToken::new();
+        let tls = match identity {
+            Some(identity) => Some(serving::open(identity, &shutdown).await?),
+            None => None,
+        };
         let base = Context {
             data,
             settings: (),

@@ -56,22 +56,25 @@ where
     let _telemetry = telemetry::start(name, &config.telemetry)?;
     let access = Access::of(&config.access)?;
     access.allow_listening("listen", config.listen)?;
-    serving::check(config.tls.as_ref()).await?;
-    let (log, signals) = open(name, &config.log).await?;
     let shutdown = CancellationToken::new();
+    let tls = match config.tls {
+        Some(identity) => Some(serving::open(identity, &shutdown).await?),
+        None => None,
+    };
+    let (log, signals) = open(name, &config.log).await?;
     tokio::spawn(end_on_signal(shutdown.clone()));
     let context = Context {
         data: config.data.clone(),
         settings: config.service.clone(),
         access: access.clone(),
-        tls: config.tls.clone(),
+        tls: tls.clone(),
         log,
         signals,
         clock: Clock::system(),
         shutdown: shutdown.clone(),
     };
     let service = build(context).await.context("could not start")?;
-    serve(name, service, config.listen, access, config.tls, shutdown).await
+    serve(name, service, config.listen, access, tls, shutdown).await
 }
 
 /// Opens the event log for this service, and the signals that go with it.

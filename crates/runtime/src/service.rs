@@ -1,7 +1,7 @@
 //! The shape that all services share: what they are given, what they are, how they are served.
 
 use crate::access::{Access, Door, guard};
-use crate::config::TlsIdentity;
+use crate::serving::RustlsConfig;
 use crate::{Clock, Signals, serving};
 use anyhow::Context as _;
 use nightshift_event_log::EventLog;
@@ -24,7 +24,7 @@ pub struct Context<S> {
     /// How it tells one caller from another.
     pub access: Access,
     /// With what certificate its doors for people and programs are served; in the clear without.
-    pub tls: Option<TlsIdentity>,
+    pub tls: Option<RustlsConfig>,
     /// The event log.
     pub log: Arc<dyn EventLog>,
     /// The signals on machines' health.
@@ -52,7 +52,7 @@ pub async fn serve(
     service: Service,
     listen: SocketAddr,
     access: Access,
-    tls: Option<TlsIdentity>,
+    tls: Option<RustlsConfig>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listen = \"{listen}\""))?;
@@ -65,7 +65,7 @@ pub async fn serve_on(
     service: Service,
     listener: TcpListener,
     access: Access,
-    tls: Option<TlsIdentity>,
+    tls: Option<RustlsConfig>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let Service { routes, mut tasks } = service;

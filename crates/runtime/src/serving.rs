@@ -5,7 +5,7 @@ use crate::crypto::{certificate_file, key_file};
 use anyhow::Context as _;
 use axum::Router;
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+pub use axum_server::tls_rustls::RustlsConfig;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,20 +15,20 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// How often the files of a certificate are looked at: whoever renews it need not tell anybody.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Whether doors can be served with this certificate. Asked before anything begins: who cannot be served learns it from one
-/// sentence, not from a service that said it serves.
-pub async fn check(tls: Option<&TlsIdentity>) -> anyhow::Result<()> {
-    match tls {
-        Some(identity) => Renewal::begin(identity.clone()).await.map(drop),
-        None => Ok(()),
-    }
+/// The certificate for all doors of this process, taken anew from its files until `shutdown`. Opened before anything begins:
+/// who cannot be served learns it from one sentence, not from a service that said it serves.
+pub async fn open(identity: TlsIdentity, shutdown: &CancellationToken) -> anyhow::Result<RustlsConfig> {
+    let renewal = Renewal::begin(identity).await?;
+    let config = renewal.config.clone();
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(renewal.follow()));
+    Ok(config)
 }
 
 /// Serves on a socket that is already bound, until `shutdown`; without a certificate in the clear.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    tls: Option<TlsIdentity>,
+    tls: Option<RustlsConfig>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let listen = listener.local_addr()?;
@@ -40,19 +40,16 @@ pub async fn serve(
     }
     let handle = Handle::new();
     let told = handle.clone();
-    let ending = shutdown.clone();
     tokio::spawn(async move {
-        ending.cancelled().await;
+        shutdown.cancelled().await;
         told.graceful_shutdown(Some(DRAIN));
     });
     let (listener, service) = (listener.into_std()?, router.into_make_service());
-    let Some(identity) = tls else {
-        return Ok(axum_server::from_tcp(listener)?.handle(handle).serve(service).await?);
-    };
-    let renewal = Renewal::begin(identity).await?;
-    let config = renewal.config.clone();
-    tokio::spawn(shutdown.run_until_cancelled_owned(renewal.follow()));
-    Ok(axum_server::from_tcp_rustls(listener, config)?.handle(handle).serve(service).await?)
+    match tls {
+        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await?,
+        Some(tls) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await?,
+    }
+    Ok(())
 }
 
 /// A certificate in use, and the files that it is from.
@@ -153,18 +150,18 @@ mod tests {
     async fn a_service_does_not_start_with_a_certificate_that_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let identity = certificate(folder.path());
-        check(Some(&identity)).await.unwrap();
+        Renewal::begin(identity.clone()).await.map(drop).unwrap();
         std::fs::write(&identity.key, "nonsense").unwrap();
-        let error = format!("{:#}", check(Some(&identity)).await.unwrap_err());
+        let error = format!("{:#}", Renewal::begin(identity.clone()).await.map(drop).unwrap_err());
         assert!(error.starts_with("tls.key = ") && error.contains("no private key in it"), "{error}");
         std::fs::write(&identity.certificate, "nonsense").unwrap();
-        let error = format!("{:#}", check(Some(&identity)).await.unwrap_err());
+        let error = format!("{:#}", Renewal::begin(identity.clone()).await.map(drop).unwrap_err());
         assert!(error.starts_with("tls.certificate = ") && error.contains("no certificate in it"), "{error}");
         // Each for itself is one, but they do not belong together.
         let other = tempfile::tempdir().unwrap();
         let pair =
             TlsIdentity { certificate: certificate(other.path()).certificate, ..certificate(folder.path()) };
-        let error = format!("{:#}", check(Some(&pair)).await.unwrap_err());
+        let error = format!("{:#}", Renewal::begin(pair.clone()).await.map(drop).unwrap_err());
         assert!(error.contains("tls = { certificate = ") && error.contains("door.key"), "{error}");
     }
 }
